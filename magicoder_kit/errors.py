@@ -1,0 +1,29 @@
+"""What the kit says when a person, a machine or a service stands in its way."""
+
+
+class KitError(Exception):
+    """A failure a person can mend: one line that says what is wrong, where, and what would be right.
+
+    The command line prints the line alone and exits with status 2; a notebook shows it as the last line
+    of its traceback.
+    """
+
+
+class ParameterError(KitError):
+    """A profile, a ``--set`` or a notebook holds a name or a value the kit cannot use."""
+
+
+class CorpusError(KitError):
+    """Documents cannot be had from where a person said they are."""
+
+
+class TeacherError(KitError):
+    """The teacher cannot answer any request of this run: key, model, address or protocol is wrong."""
+
+
+class ModelError(KitError):
+    """A model, tokenizer or adapter cannot be loaded or used."""
+
+
+class RunError(KitError):
+    """A run folder is locked, damaged, or lacks what an earlier notebook should have left."""
