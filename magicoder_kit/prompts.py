@@ -92,8 +92,7 @@ def parse_response(text: str) -> tuple[str, str] | None:
         Problem and solution, or None where the rule is not met; :func:`why_unparsed` says which part.
     """
     lines = text.splitlines(keepends=True)
-    problem_line = next((i for i, line in enumerate(lines) if "[problem description]" in line.lower()), None)
-    solution_line = next((i for i, line in enumerate(lines) if "[solution]" in line.lower()), None)
+    problem_line, solution_line = _first_line(lines, "[problem description]"), _first_line(lines, "[solution]")
     if problem_line is None or solution_line is None or problem_line >= solution_line:
         return None
     problem = "".join(lines[problem_line + 1 : solution_line]).strip()
@@ -102,13 +101,27 @@ def parse_response(text: str) -> tuple[str, str] | None:
 
 
 def why_unparsed(text: str) -> str:
-    """Name the part of the rule a response breaks: ``no_headers``, ``headers_out_of_order`` or ``empty_section``."""
-    lowered = text.lower()
-    if "[problem description]" not in lowered or "[solution]" not in lowered:
+    """Name the part of :func:`parse_response`'s rule that a response breaks.
+
+    Returns
+    -------
+    str
+        ``no_headers`` (at least one is missing), ``headers_out_of_order``, ``empty_problem``,
+        ``empty_solution``, or ``""`` where the response parses.
+    """
+    lines = text.splitlines(keepends=True)
+    problem_line, solution_line = _first_line(lines, "[problem description]"), _first_line(lines, "[solution]")
+    if problem_line is None or solution_line is None:
         return "no_headers"
-    # With a word under each header the rule can only fail on the headers' order.
-    filled = "".join(line + ("\nx\n" if "[" in line else "\n") for line in text.splitlines())
-    return "headers_out_of_order" if parse_response(filled) is None else "empty_section"
+    if problem_line >= solution_line:
+        return "headers_out_of_order"
+    if not "".join(lines[problem_line + 1 : solution_line]).strip():
+        return "empty_problem"
+    return "" if "".join(lines[solution_line + 1 :]).strip() else "empty_solution"
+
+
+def _first_line(lines: list[str], header: str) -> int | None:
+    return next((number for number, line in enumerate(lines) if header in line.lower()), None)
 
 
 register("paper", [_SYSTEM, _USER])

@@ -56,9 +56,9 @@ def categorize(
     model = _load(encoder)
     instructions = (SOLUTION_INSTRUCTION, CATEGORY_INSTRUCTION) if _takes_instructions(encoder) else (None, None)
     solutions = [row["solution"] for rows in datasets.values() for row in rows]
-    embeddings = _embed(model, solutions, instruction=instructions[0], batch_size=batch_size)
     categories = _embed(model, paper.CATEGORIES, instruction=instructions[1], batch_size=batch_size)
-    cosines = embeddings @ categories.T
+    embeddings = _embed(model, solutions, instruction=instructions[0], batch_size=batch_size)
+    cosines = embeddings.reshape(len(solutions), categories.shape[1]) @ categories.T
     nearest = cosines.argmax(axis=1)
     frame = pd.DataFrame(
         {
@@ -108,25 +108,29 @@ def _takes_instructions(encoder: str) -> bool:
 def _load(encoder: str) -> "SentenceTransformer":
     from sentence_transformers import SentenceTransformer
 
-    from magicoder_kit import embedded
+    from magicoder_kit import devices, embedded
 
     name = str(embedded.encoder()) if encoder == "embedded" else encoder
     try:
-        model = SentenceTransformer(name)
+        model = SentenceTransformer(name, device=devices.detect().kind)
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"cannot load the encoder {encoder!r} ({str(error).splitlines()[0]}); 'embedded' needs no hub") from error
+        raise ModelError(
+            f"cannot load the encoder {encoder!r} ({str(error).splitlines()[0]}); 'embedded' needs no hub"
+        ) from error
     if _takes_instructions(encoder):
         # INSTRUCTOR reads the instruction but leaves it out of the mean.
         model.set_pooling_include_prompt(False)
     return model
 
 
-def _embed(model: "SentenceTransformer", texts: Sequence[str], *, instruction: str | None, batch_size: int) -> np.ndarray:
-    """Return unit vectors, shape (texts, dimension); the shape holds for no texts too."""
-    if not texts:
-        return np.empty((0, model.get_embedding_dimension() or 0), dtype=np.float32)
+def _embed(
+    model: "SentenceTransformer", texts: Sequence[str], *, instruction: str | None, batch_size: int
+) -> "np.ndarray[Any, Any]":
+    """Return unit vectors, shape (texts, dimension)."""
     # A lone surrogate is valid in JSON and in no tokenizer.
     texts = [text.encode("utf-8", "replace").decode().strip() for text in texts]
     return np.asarray(
-        model.encode(texts, prompt=instruction, batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False)
+        model.encode(
+            texts, prompt=instruction, batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
     )

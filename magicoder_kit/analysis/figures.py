@@ -6,7 +6,7 @@ tell apart; where colour alone would carry meaning a hatch or a label repeats it
 """
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,13 +14,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 INK, PALE = "#333333", "#C8C8C8"
+_ERROR = {"ecolor": INK, "elinewidth": 1.1, "capsize": 2.5}
+_VALUE: Any = {"va": "center", "fontsize": 9}
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++")
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -38,6 +40,8 @@ STYLE: dict[str, Any] = {
     "hatch.color": "white",
     "legend.frameon": False,
     "text.color": INK,
+    # A name may hold a dollar sign.
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
     "ytick.major.size": 0,
@@ -71,6 +75,7 @@ def categories(shares: pd.DataFrame, *, title: str = "Categories, nearest by emb
     """
     encoder = shares.attrs.get("encoder", "")
     title += f" ({encoder} encoder)" if encoder else ""
+    shares = shares.assign(category=shares["category"].str.removesuffix(" Problems"))
     order = list(dict.fromkeys(shares["category"]))
     return _bars(shares, "category", order, title=title, xlabel="share of rows, with 95 % interval")
 
@@ -90,7 +95,7 @@ def lengths(counts: pd.DataFrame, *, bin_tokens: int = 20, longest: int = 700) -
     edges = np.arange(0, longest + bin_tokens, bin_tokens)
     with plt.rc_context(STYLE):
         figure, panels = _panels(counts, width=4.2, height=2.9)
-        for axes, (_, rows) in panels:
+        for axes, rows in panels:
             for part, colour, style in (("problem", COLOURS[0], "-"), ("solution", COLOURS[1], "--")):
                 tokens = rows.loc[rows["part"] == part, "tokens"].to_numpy()
                 shares = np.histogram(tokens, edges)[0] / max(len(tokens), 1)
@@ -98,11 +103,15 @@ def lengths(counts: pd.DataFrame, *, bin_tokens: int = 20, longest: int = 700) -
                 label = f"{part}: {mean}, {np.sum(tokens > longest):,} over {longest}"
                 axes.stairs(shares, edges, fill=True, color=colour, alpha=0.3)
                 axes.stairs(shares, edges, color=colour, linestyle=style, linewidth=1.5, label=label)
-            axes.set(xlim=(0, longest), xlabel=f"tokens ({tokenizer}), bins of {bin_tokens}")
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-            axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=2))
+            axes.set_xlim(0, longest)
+            axes.yaxis.set_major_formatter(_percent)
+            axes.yaxis.set_major_locator(MaxNLocator(5))
             axes.legend(loc="upper right", fontsize=8.5, handlelength=1.6)
-        return _finish(figure, "Lengths of problems and solutions", ylabel="share of rows", legend_room=1.45)
+        # The legend stands above the curves, whatever their shape.
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.4)
+        figure.supylabel("share of rows", fontsize=10)
+        _label_x(figure, f"tokens ({tokenizer}), bins of {bin_tokens}")
+        return _finish(figure, "Lengths of problems and solutions")
 
 
 def similarity(frame: pd.DataFrame, *, reference: Mapping[str, float] | None = None, highest: float = 0.5) -> Figure:
@@ -119,8 +128,8 @@ def similarity(frame: pd.DataFrame, *, reference: Mapping[str, float] | None = N
     """
     edges = np.linspace(0, highest, round(highest / 0.01) + 1)
     with plt.rc_context(STYLE):
-        figure, panels = _panels(frame, width=7.0, height=2.0, columns=1, heading=0.9 if reference else 0.0)
-        for place, (axes, (_, rows)) in enumerate(panels):
+        figure, panels = _panels(frame, width=7.0, height=2.0, columns=1, heading=0.2 * len(reference or {}))
+        for place, (axes, rows) in enumerate(panels):
             scores, colour = rows["similarity"].to_numpy(), COLOURS[place % len(COLOURS)]
             shares = np.histogram(scores.clip(max=highest - 1e-9), edges)[0] / max(len(scores), 1)
             axes.stairs(shares, edges, fill=True, color=colour, alpha=0.35)
@@ -131,9 +140,11 @@ def similarity(frame: pd.DataFrame, *, reference: Mapping[str, float] | None = N
             for value in (reference or {}).values():
                 axes.axvline(value, color=INK, linewidth=0.8, linestyle=":")
             axes.set(xlim=(0, highest), ylabel="share of rows")
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-            axes.yaxis.set_major_locator(MaxNLocator(4, min_n_ticks=2))
-        axes.set_xlabel(f"highest TF-IDF cosine similarity to a HumanEval problem, bins of 0.01 (last: {highest - 0.01:.2f} and above)")
+            axes.yaxis.set_major_formatter(_percent)
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.set_ylim(bottom=0)
+        last = f"{highest - 0.01:.2f} and above"
+        axes.set_xlabel(f"highest TF-IDF cosine similarity to a HumanEval problem, bins of 0.01 (last: {last})")
         if reference:
             _mark(figure.axes[0], reference)
         return _finish(figure, "Similarity to HumanEval")
@@ -149,16 +160,16 @@ def waterfall(counts: Mapping[str, int], *, title: str = "From snippets to the d
     """
     stages, rows = list(counts), list(counts.values())
     with plt.rc_context(STYLE):
-        figure, axes = _single(len(stages))
-        for place, (stage, left) in enumerate(zip(stages, rows, strict=True)):
+        figure, axes = plt.subplots(figsize=(7.2, 1.4 + 0.38 * len(stages)))
+        for place, left in enumerate(rows):
             before = rows[place - 1] if place else left
             axes.barh(place, left, color=COLOURS[0], height=0.65)
             if before > left:
                 axes.barh(place, before - left, left=left, color=PALE, edgecolor="white", hatch="///", height=0.65)
-            change = f"  ({left - before:+,}, {(left - before) / before:+.1%})" if place and before else ""
-            axes.text(max(before, left), place, f"  {left:,}{change}", va="center")
-        _stack(axes, stages, highest=max(rows, default=0))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            share = (left - before) / before if before else 0.0
+            change = f"  ({left - before:+,}, {share:+.{1 if abs(share) >= 0.001 else 2}%})" if share else ""
+            axes.text(max(before, left), place, f"  {left:,}{change}".replace("-", "\N{MINUS SIGN}"), va="center")
+        _stack(axes, range(len(stages)), stages, highest=max(rows, default=0))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlabel("rows; hatched: fell away at this stage")
         span = f" (n = {rows[0]:,} to {rows[-1]:,})" if rows else ""
@@ -178,7 +189,7 @@ def loss_curve(log: Iterable[Mapping[str, Any]], *, title: str = "Loss on the re
     window = len(train) // 20
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 3.4))
-        few = {"marker": "o", "markersize": 4} if len(train) <= 20 else {}
+        few: Any = {"marker": "o", "markersize": 4} if len(train) <= 20 else {}
         if window >= 2:
             mean = pd.Series(train[:, 1]).rolling(window, center=True, min_periods=1).mean()
             axes.plot(*train.T, color=COLOURS[0], alpha=0.35, linewidth=1)
@@ -203,64 +214,118 @@ def pass_rates(scores: Iterable[Mapping[str, Any]], *, title: str = "pass@1") ->
     scores : rows
         Columns ``model, form, estimate, low, high, tasks, passed``; the first three numbers are shares in [0, 1].
     """
-    frame = pd.DataFrame(list(scores), columns=["model", "form", "estimate", "low", "high", "tasks", "passed"])
-    models, forms = list(dict.fromkeys(frame["model"])), list(dict.fromkeys(frame["form"]))
-    height = 0.8 / max(len(forms), 1)
+    rows = list(scores)
+    models, forms = (list(dict.fromkeys(row[column] for row in rows)) for column in ("model", "form"))
+    rows.sort(key=lambda row: (models.index(row["model"]), forms.index(row["form"])))
+    # Bars of one model touch; half a bar's room parts it from the next.
+    at = [place + 0.5 * models.index(row["model"]) for place, row in enumerate(rows)]
+    groups = [[y for y, row in zip(at, rows, strict=True) if row["model"] == model] for model in models]
+    centres = [sum(group) / len(group) for group in groups]
     with plt.rc_context(STYLE):
-        figure, axes = _single(len(models) * max(len(forms), 1) * 0.8)
-        for place, form in enumerate(forms):
-            rows = frame[frame["form"] == form]
-            at = np.array([models.index(model) for model in rows["model"]]) + (place - (len(forms) - 1) / 2) * height
-            errors = np.array([rows["estimate"] - rows["low"], rows["high"] - rows["estimate"]]).clip(min=0)
-            look = {"color": COLOURS[place % len(COLOURS)], "hatch": _HATCHES[place % len(_HATCHES)], "edgecolor": "white"}
-            axes.barh(at, rows["estimate"], height * 0.92, xerr=errors, label=form, error_kw=_ERROR, **look)
-            for y, row in zip(at, rows.itertuples(), strict=True):
-                axes.text(row.high, y, f"  {row.estimate:.1%} ({row.passed:,} of {row.tasks:,})", va="center", fontsize=9)
-        _stack(axes, models, highest=frame["high"].max() if len(frame) else 0)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        figure, axes = plt.subplots(figsize=(7.2, 1.4 + 0.38 * len(rows) + 0.2 * len(models)))
+        for y, row in zip(at, rows, strict=True):
+            place = forms.index(row["form"])
+            look: Any = {"color": COLOURS[place % 6], "hatch": _HATCHES[place % 6], "edgecolor": "white"}
+            errors = np.array([[row["estimate"] - row["low"]], [row["high"] - row["estimate"]]]).clip(min=0)
+            axes.barh(y, row["estimate"], 0.9, xerr=errors, error_kw=_ERROR, label=row["form"], **look)
+            axes.text(row["high"], y, f"  {row['estimate']:.1%} ({row['passed']:,} of {row['tasks']:,})", **_VALUE)
+        _stack(axes, centres, models, highest=max((row["high"] for row in rows), default=0), last=max(at, default=0))
+        axes.xaxis.set_major_formatter(_percent)
         axes.set_xlabel("tasks passed, with 95 % interval")
         if len(forms) > 1:
-            figure.legend(loc="outside lower center", ncols=3)
-        n = sorted(set(frame["tasks"]))
-        tasks = f"n = {n[0]:,} tasks" if len(n) == 1 else "n beside each bar"
-        return _finish(figure, f"{title} ({tasks})")
-
-
-_ERROR = {"ecolor": INK, "elinewidth": 1.1, "capsize": 2.5}
+            handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+            figure.legend([handles[form] for form in forms], forms, loc="outside lower center", ncols=3)
+        sizes = {row["tasks"] for row in rows}
+        n = f"n = {sizes.pop():,} tasks" if len(sizes) == 1 else "n beside each bar"
+        return _finish(figure, f"{title} ({n})")
 
 
 def _bars(frame: pd.DataFrame, column: str, order: Sequence[str], *, title: str, xlabel: str) -> Figure:
-    highest = frame["high" if "high" in frame else "share"].max() if len(frame) else 0.0
+    interval = "high" in frame
+    end = "high" if interval else "share"
+    highest = float(frame[end].max()) if len(frame) else 0.0
+    longest = max((len(name) for name in order), default=0)
     with plt.rc_context(STYLE):
-        figure, panels = _panels(frame, width=3.4, height=0.8 + 0.3 * max(len(order), 3))
-        for place, (axes, (_, rows)) in enumerate(panels):
-            rows = rows.set_index(column).reindex(order)
-            known = rows["share"].notna().to_numpy()
-            rows, at = rows[known], np.flatnonzero(known)
-            interval = "high" in rows
-            errors = np.array([rows["share"] - rows["low"], rows["high"] - rows["share"]]).clip(min=0) if interval else None
-            axes.barh(at, rows["share"], 0.7, color=COLOURS[place % len(COLOURS)], xerr=errors, error_kw=_ERROR)
-            for y, share, end in zip(at, rows["share"], rows["high" if interval else "share"], strict=True):
-                axes.text(end, y, f"  {share:.1%}", va="center", fontsize=9)
-            _stack(axes, order, highest=highest)
-            axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-        figure.supxlabel(xlabel, fontsize=10)
+        figure, panels = _panels(frame, width=3.2, height=0.8 + 0.3 * max(len(order), 3), margin=0.08 * longest)
+        for place, (axes, rows) in enumerate(panels):
+            rows = rows[rows[column].isin(order)]
+            at = [order.index(name) for name in rows[column]]
+            share = rows["share"]
+            errors = np.array([share - rows["low"], rows["high"] - share]).clip(min=0) if interval else None
+            axes.barh(at, share, 0.7, color=COLOURS[place % len(COLOURS)], xerr=errors, error_kw=_ERROR)
+            for x, y, value in zip(rows[end], at, share, strict=True):
+                axes.text(x, y, f"  {value:.1%}", **_VALUE)
+            _stack(axes, range(len(order)), order, highest=highest)
+            axes.xaxis.set_major_formatter(_percent)
+        _label_x(figure, xlabel)
         return _finish(figure, title)
 
 
 def _panels(
-    frame: pd.DataFrame, *, width: float, height: float, columns: int = 3, heading: float = 0.0
-) -> tuple[Figure, Iterator[tuple[Axes, tuple[str, pd.DataFrame]]]]:
-    """Make one panel a data set, all with the same axes, each titled with its name and n."""
+    frame: pd.DataFrame, *, width: float, height: float, columns: int = 3, heading: float = 0.0, margin: float = 0.6
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """Make one panel a data set, all with the same axes, each titled with its name and n; sizes in inches."""
     groups = [(str(name), rows) for name, rows in frame.groupby("data set", sort=False)] or [("no rows", frame)]
     columns = min(columns, len(groups))
     lines = -(-len(groups) // columns)
-    size = (max(width * columns + 1.2, 5.5), height * lines + heading + 0.6)
+    size = (max(width * columns + margin, 5.5), height * lines + heading + 0.6)
     figure, grid = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
     for axes in grid.flat[len(groups) :]:
         axes.remove()
-    for axes, (name, rows) in zip(grid.flat, groups, strict=False):
-        n = rows["n"].iloc[0] if "n" in rows and len(rows) else len(rows) // max(rows["part"].nunique(), 1) if "part" in rows else len(rows)
-        axes.set_title(textwrap.fill(f"{name} (n = {n:,})", 40))
-    return figure, zip(grid.flat, groups, strict=False)
+    for place, (axes, (name, rows)) in enumerate(zip(grid.flat, groups, strict=False)):
+        title, room = f"{name} (n = {_n(rows):,})", int(10 * width)
+        axes.set_title(title if len(title) <= room else f"{textwrap.fill(name, room)}\nn = {_n(rows):,}")
+        # Where the last line is short, the panels above its gap are the lowest of their column.
+        axes.tick_params(labelbottom=place + columns >= len(groups))
+    return figure, [(axes, rows) for axes, (_, rows) in zip(grid.flat, groups, strict=False)]
+
+
+def _n(rows: pd.DataFrame) -> int:
+    """Return the rows of a data set: as the frame says, or one a row, or one a problem."""
+    if "n" in rows:
+        return int(rows["n"].max()) if len(rows) else 0
+    return int((rows["part"] == "problem").sum()) if "part" in rows else len(rows)
+
+
+def _stack(axes: Axes, at: Sequence[float], names: Sequence[str], *, highest: float, last: float = 0) -> None:
+    """Name horizontal bars from the top down and leave room for the text behind the longest."""
+    highest = highest or 1
+    axes.set_yticks(at, [textwrap.fill(name, 40) for name in names])
+    axes.set_ylim(max(last, len(names) - 1) + 0.6, -0.6)
+    axes.set_xlim(0, highest * 1.35)
+    # No ticks under the text: a share of 120 % means nothing.
+    ticks = np.asarray(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=highest > 2).tick_values(0, highest))
+    axes.set_xticks(ticks[ticks <= highest * 1.1])
+    axes.grid(axis="x")
+
+
+def _mark(axes: Axes, reference: Mapping[str, float]) -> None:
+    """Label vertical lines above a panel, a step lower for each higher value, so that no two labels touch."""
+    line: Any = {"arrowstyle": "-", "lw": 0.8, "ls": ":", "color": INK, "relpos": (0, 0), "shrinkA": 0, "shrinkB": 0}
+    for step, (name, value) in enumerate(sorted(reference.items(), key=lambda pair: -pair[1])):
+        place: Any = {
+            "xycoords": ("data", "axes fraction"),
+            "xytext": (0, 3 + 13 * step),
+            "textcoords": "offset points",
+        }
+        axes.annotate(f" {name} {value:.3f}", (value, 1), fontsize=8.5, arrowprops=line, **place)
+    axes.set_title(axes.get_title(loc="left"), pad=8 + 13 * len(reference))
+
+
+def _percent(share: float, _: float = 0) -> str:
+    return f"{100 * share:.4g}%"
+
+
+def _label_x(figure: Figure, label: str) -> None:
+    if len(figure.axes) == 1:
+        figure.axes[0].set_xlabel(label)
+    else:
+        figure.supxlabel(label, fontsize=10)
+
+
+def _finish(figure: Figure, title: str) -> Figure:
+    figure.suptitle(textwrap.fill(title, 80), x=0.01, ha="left")
+    # Ticks are made when a figure is first drawn; here the style still holds.
+    figure.draw_without_rendering()
+    plt.close(figure)
+    return figure

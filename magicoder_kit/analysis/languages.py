@@ -8,7 +8,7 @@ Not covered: the language of a block that carries no label is not guessed.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -92,13 +92,11 @@ def python_share(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.Data
 
     Source: section 4.1 (the language ablation); published share in ``paper.PYTHON_SHARE``.
     """
-    return pd.DataFrame(
-        [
-            (name, python := sum(_is_python(row) for row in rows), len(rows), python / len(rows) if len(rows) else float("nan"))
-            for name, rows in datasets.items()
-        ],
-        columns=["data set", "rows", "n", "share"],
-    )
+    counted = []
+    for name, rows in datasets.items():
+        python = sum(PYTHON_MARK in row["problem"] or PYTHON_MARK in row["solution"] for row in rows)
+        counted.append((name, python, len(rows), python / len(rows) if len(rows) else float("nan")))
+    return pd.DataFrame(counted, columns=["data set", "rows", "n", "share"])
 
 
 def block_languages(text: str) -> list[str]:
@@ -129,11 +127,9 @@ def _name(label: str) -> str:
     return ALIASES.get(words[0], words[0]) or UNLABELLED
 
 
-def _is_python(row: Mapping[str, Any]) -> bool:
-    return PYTHON_MARK in row["problem"] or PYTHON_MARK in row["solution"]
-
-
-def _count(datasets: Mapping[str, Sequence[Mapping[str, Any]]], languages: Any) -> pd.DataFrame:
+def _count(
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]], languages: Callable[[Mapping[str, Any]], set[str]]
+) -> pd.DataFrame:
     counted = []
     for name, rows in datasets.items():
         counts = Counter(language for row in rows for language in languages(row))

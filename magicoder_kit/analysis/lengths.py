@@ -25,7 +25,9 @@ FETCH_TIMEOUT_S = 8.0
 _BATCH = 1_000
 
 
-def token_counts(datasets: Mapping[str, Sequence[Mapping[str, Any]]], *, tokenizer: str = "cl100k_base") -> pd.DataFrame:
+def token_counts(
+    datasets: Mapping[str, Sequence[Mapping[str, Any]]], *, tokenizer: str = "cl100k_base"
+) -> pd.DataFrame:
     """Count the tokens of every problem and every solution.
 
     Parameters
@@ -89,9 +91,13 @@ def _counter(tokenizer: str) -> tuple[str, Callable[[list[str]], list[int]]]:
 
     known = tiktoken.list_encoding_names()
     if tokenizer not in (*known, "embedded"):
-        raise ParameterError(f"tokenizer {tokenizer!r} is unknown; choose 'embedded' or one of {', '.join(sorted(known))}")
+        raise ParameterError(
+            f"tokenizer {tokenizer!r} is unknown; choose 'embedded' or one of {', '.join(sorted(known))}"
+        )
     if tokenizer != "embedded" and (encoding := _load_encoding(tokenizer)):
-        return encoding.name, lambda texts: [len(tokens) for tokens in encoding.encode_ordinary_batch(texts, num_threads=2)]
+        return encoding.name, lambda texts: [
+            len(tokens) for tokens in encoding.encode_ordinary_batch(texts, num_threads=2)
+        ]
 
     from transformers import AutoTokenizer
 
