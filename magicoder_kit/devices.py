@@ -24,11 +24,17 @@ class Device(NamedTuple):
         return f"{self.name} ({self.memory_gb:.1f} GB), {self.precision}: {self.reason}"
 
     @property
+    def dtype_name(self) -> str:
+        """The precision as command lines name it, such as ``"bfloat16"``."""
+        return {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[self.precision]
+
+    @property
     def dtype(self) -> "torch.dtype":
         """The precision as torch names it."""
         import torch
 
-        return {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[self.precision]
+        dtype: torch.dtype = getattr(torch, self.dtype_name)
+        return dtype
 
 
 def detect(precision: str = "auto") -> Device:
