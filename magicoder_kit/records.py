@@ -86,8 +86,11 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     A reader sees the old file or the whole new one. On any error, a full disk included, the half-written
     file is removed and ``path`` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise RunError(f"could not write {path}: {error.strerror}; free some space or choose another folder") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -137,7 +140,9 @@ def read_jsonl(path: Path) -> list[Row]:
             for number, line in enumerate(file, 1):
                 row = _decode(line)
                 if row is None:
-                    raise RunError(f"{path}, line {number} is not a JSON object; delete the file and run its stage again")
+                    raise RunError(
+                        f"{path}, line {number} is not a JSON object; delete the file and run its stage again"
+                    )
                 rows.append(row)
     except FileNotFoundError as error:
         raise RunError(f"{path} is missing; run the notebook that makes it first ({path.parent.name})") from error
@@ -219,11 +224,14 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab", buffering=0)
         data = b"".join(encode(row) for row in rows)
+        whole = os.fstat(self._file.fileno()).st_size
         try:
             written = self._file.write(data)
             if written != len(data):
                 raise OSError(28, "No space left on device")
         except OSError as error:
+            # What came through is cut off again, so that a later append does not continue half a line.
+            self._file.truncate(whole)
             raise RunError(
                 f"could not append to {self.path}: {error.strerror}; what was answered so far is kept, "
                 "free some space and start again"

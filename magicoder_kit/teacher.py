@@ -282,11 +282,10 @@ def _one_line(error: object) -> str:
 def token_counter(model: str) -> Callable[[str], int]:
     """Return a function that counts a text's tokens as a model does.
 
-    The embedded model's own tokenizer; tiktoken's for the OpenAI models it knows; the tokenizer of a model on
-    the hub. Where none can be had, three bytes a token: an overestimate for English and code, so that a
+    The embedded model's own tokenizer, and tiktoken's for the OpenAI models it knows. For any other, three bytes a token: an overestimate for English and code, so that a
     request stays inside the model's context.
     """
-    if model == embedded.STUDENT or model == embedded.student_name():
+    if model == embedded.STUDENT_NAME:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(embedded.student())
