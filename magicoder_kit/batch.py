@@ -30,7 +30,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import magicoder_kit
-from magicoder_kit import errors, records, runs
+from magicoder_kit import errors, records, runs, widgets
 from magicoder_kit.errors import KitError, ParameterError
 from magicoder_kit.records import Row
 
@@ -267,7 +267,7 @@ def run(
     executed: list[str] = []
     skipped: list[str] = []
     lock, environment = runs.lock_for_children(folder)
-    with lock, _environment(environment | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
+    with lock, _environment(environment | {widgets.HEADLESS: "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
         _write_run(folder, profile, plans)
         if start or only:
             for plan in chosen:

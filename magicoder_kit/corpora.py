@@ -13,11 +13,11 @@ import os
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from magicoder_kit import paper
+from magicoder_kit import paper, runs
 from magicoder_kit.errors import CorpusError, ParameterError
 
 if TYPE_CHECKING:
@@ -95,6 +95,24 @@ def load(
     if source == "hub":
         return _load_hub(lang, max_documents, hub, hub_swift)
     raise ParameterError(f"unknown corpus {source!r}; use installed, bundled, folder or hub")
+
+
+def inputs(sources: Mapping[str, str], folder: str = "") -> list[str]:
+    """Return what a stage that loads these sources depends on, as :func:`runs.open_stage` takes it.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        Source of each language.
+    folder : str
+        The tree of source ``"folder"``.
+    """
+    found = [runs.ENVIRONMENT] if "installed" in sources.values() else []
+    if "folder" in sources.values():
+        if not folder or not Path(folder).expanduser().is_dir():
+            raise CorpusError(f"corpus folder {folder!r} does not exist; give the parameter 'folder' an existing one")
+        found.append(str(Path(folder).expanduser().absolute()))
+    return found
 
 
 class SourceFile(NamedTuple):

@@ -54,7 +54,9 @@ def detect(precision: str = "auto") -> Device:
         device = Device("cuda", properties.name, properties.total_memory / 1e9, chosen, reason)
     else:
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        chosen, reason = ("bf16", "the processor has bf16 instructions") if fast else ("fp32", "no bf16 instructions here")
+        chosen, reason = (
+            ("bf16", "the processor has bf16 instructions") if fast else ("fp32", "no bf16 instructions here")
+        )
         device = Device("cpu", cpu_name(), memory_gb(), chosen, reason)
     return device if precision == "auto" else device._replace(precision=precision, reason="as asked")
 

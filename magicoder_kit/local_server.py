@@ -31,7 +31,7 @@ from magicoder_kit import devices, embedded
 from magicoder_kit.errors import TeacherError
 from magicoder_kit.records import Row
 
-BATCH = 24
+BATCH = 16
 """Requests answered together; keep as many in flight."""
 
 START_TIMEOUT_S = 180
@@ -167,7 +167,9 @@ class _Model:
         with torch.inference_mode():
             cache = None
             if prefix:
-                cache = self.model(torch.tensor([prefix]), past_key_values=DynamicCache(), logits_to_keep=1).past_key_values
+                cache = self.model(
+                    torch.tensor([prefix]), past_key_values=DynamicCache(), logits_to_keep=1
+                ).past_key_values
                 cache.batch_repeat_interleave(len(batch))
             made = self.model.generate(
                 input_ids=torch.tensor(rows),
@@ -215,7 +217,9 @@ def _serve(folder: str, port: int) -> None:
 
         def do_GET(self) -> None:
             if self.path == "/v1/models":
-                self._reply(200, {"object": "list", "data": [{"id": model.name, "object": "model", "owned_by": "local"}]})
+                self._reply(
+                    200, {"object": "list", "data": [{"id": model.name, "object": "model", "owned_by": "local"}]}
+                )
             else:
                 self._reply(200 if self.path == "/health" else 404, {})
 

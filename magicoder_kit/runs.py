@@ -154,6 +154,8 @@ class Stage:
         reason = _difference(before, parameters, digests)
         if before is None:
             self.news = "new stage"
+            if self.path.exists():  # Files without a manifest say nothing of what made them.
+                _empty(self.path)
         elif reason:
             self.news = f"made again: {reason}"
             _empty(self.path)

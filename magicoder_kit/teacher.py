@@ -220,7 +220,8 @@ class _Asking:
         import openai
 
         may_pass = isinstance(error, openai.APIConnectionError) or (
-            isinstance(error, openai.APIStatusError) and (error.status_code in (408, 409, 429) or error.status_code >= 500)
+            isinstance(error, openai.APIStatusError)
+            and (error.status_code in (408, 409, 429) or error.status_code >= 500)
         )
         # A server nobody has heard from yet is given three attempts, not six: most likely it is not there.
         limit = self.max_attempts if self.answered or not isinstance(error, openai.APIConnectionError) else 3
@@ -245,7 +246,9 @@ class _Asking:
         if wait_s is None:
             self.failed += 1
             if not self.answered and self.failed >= _FATAL_AFTER:
-                return f"{self.where} answered none of the first {self.failed} requests{await _served(client)}: {reason}"
+                return (
+                    f"{self.where} answered none of the first {self.failed} requests{await _served(client)}: {reason}"
+                )
         return ""
 
 
@@ -274,7 +277,9 @@ def _retry_after_s(error: "openai.OpenAIError") -> float | None:
 def _one_line(error: object) -> str:
     text = str(error)
     if re.search(r"<html|<!doctype", text, re.IGNORECASE):
-        text = "an HTML page instead of JSON" + (f" (status {error.status_code})" if hasattr(error, "status_code") else "")
+        text = "an HTML page instead of JSON" + (
+            f" (status {error.status_code})" if hasattr(error, "status_code") else ""
+        )
     return runs.scrub(" ".join(text.split()))[:300]
 
 

@@ -108,7 +108,7 @@ def load_base(model: str, *, device: devices.Device, four_bit: bool = True) -> A
     # kernel that has none: a training that takes a loss first would then learn from wrong gradients.
     for layer in loaded.modules():
         if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False
+            layer.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
     return loaded
 
 

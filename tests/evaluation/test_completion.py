@@ -16,7 +16,7 @@ ASKED = {"max_new_tokens": 32, "batch_size": 2, "model_id": "embedded"}
 
 @functools.cache
 def device() -> devices.Device:
-    return devices.detect()
+    return devices.detect("fp32")
 
 
 @functools.cache
