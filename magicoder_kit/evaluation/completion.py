@@ -88,7 +88,7 @@ def load(name_or_path: str, *, device: devices.Device) -> tuple[Any, Any]:
     if not ends:
         raise ModelError(f"model {name_or_path!r} has no end-of-sequence token; set eos_token in its tokenizer")
     # Penalties and sampling that a model's makers chose for chat would make it anything but greedy.
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(
         do_sample=False,
         eos_token_id=sorted(ends),
         pad_token_id=min(ends) if tokenizer.pad_token_id is None else tokenizer.pad_token_id,

@@ -87,7 +87,7 @@ def load_base(model: str, *, device: devices.Device, four_bit: bool = True) -> A
     place = int(os.environ.get("LOCAL_RANK", 0)) if device.kind == "cuda" else device.kind
     options: dict[str, Any] = {"dtype": device.dtype, "device_map": {"": place}}
     if four_bit:
-        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+        options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
