@@ -4,11 +4,10 @@ The server runs in a process of its own on a free loopback port. That process wa
 only the starting kernel holds: however the kernel ends (return, exception, SIGKILL), the pipe closes and the
 server is gone.
 
-It answers ``/v1/chat/completions`` with a model of transformers, up to :data:`BATCH` waiting requests at a time,
-and computes and keeps what their prompts begin with (system message, worked example) once for all of them.
-Continuous batching of ``transformers serve`` was built first and measured: with 750-token prompts it gave under
-30 tokens/s on two cores, since on a processor its paged attention compares every token with those of all
-requests in flight; ``generate`` on padded batches was no faster, since it reads the prefix anew for every row.
+It answers ``/v1/chat/completions``, up to :data:`BATCH` waiting requests at a time, by :mod:`decoding`, which keeps
+what their prompts begin with once for all of them. Continuous batching of ``transformers serve`` was built first
+and measured: with 750-token prompts it gave under 30 tokens/s on two cores, where this gives about 100, since its
+paged attention compares every token with those of all requests in flight.
 
 Not covered: streaming, tools, several choices, log-probabilities.
 """
@@ -27,14 +26,11 @@ import traceback
 import urllib.request
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from magicoder_kit import devices, embedded
+from magicoder_kit.decoding import Decoder
 from magicoder_kit.errors import TeacherError
 from magicoder_kit.records import Row
-
-if TYPE_CHECKING:
-    import torch
 
 BATCH = 16
 """Requests answered together; keep as many in flight."""
@@ -143,20 +139,14 @@ class _Waiting:
 
 
 class _Model:
-    """The model, with attention that keeps what all prompts of a batch begin with apart and once."""
+    """The model and its tokenizer."""
 
     def __init__(self, folder: str):
-        from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer
-        from transformers.masking_utils import AttentionMaskInterface, eager_mask
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        AttentionInterface.register("shared_prefix", self._attend)
-        AttentionMaskInterface.register("shared_prefix", eager_mask)
         self.name = folder
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
-        self.model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=devices.detect().dtype, attn_implementation="shared_prefix"
-        )
-        self.prefix: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.decoder = Decoder(AutoModelForCausalLM.from_pretrained(folder, dtype=devices.detect().dtype))
 
     def encode(self, messages: list[dict[str, str]]) -> list[int]:
         """Return a chat's token ids, ready for the answer."""
@@ -164,88 +154,22 @@ class _Model:
         return list(self.tokenizer(chat, add_special_tokens=False).input_ids)
 
     def answer(self, batch: list[_Waiting]) -> None:
-        """Answer a batch, token by token; a row that is finished leaves it."""
-        import torch
-        from transformers import DynamicCache
+        """Answer a batch of one temperature."""
+        left = [_limit(waiting.asked) for waiting in batch]
 
-        shared = _common_prefix([waiting.ids[:-1] for waiting in batch])
-        rests = [waiting.ids[len(shared) :] for waiting in batch]
-        longest = max(map(len, rests))
-        ids = torch.tensor([[0] * (longest - len(rest)) + rest for rest in rests])
-        seen = torch.tensor([[0] * (longest - len(rest)) + [1] * len(rest) for rest in rests])
-        places = (len(shared) + seen.cumsum(-1) - 1).clamp(min=0)
-        temperature = float(batch[0].asked.get("temperature") or 0.0)
-        torch.manual_seed(int(batch[0].asked.get("seed") or 0))
-        made: list[list[int]] = [[] for _ in batch]
-        going = list(range(len(batch)))
-        with torch.inference_mode():
-            self.prefix = []
-            if shared:
-                cache = self.model(
-                    torch.tensor([shared]), past_key_values=DynamicCache(), logits_to_keep=1
-                ).past_key_values
-                self.prefix = [(layer.keys[0], layer.values[0]) for layer in cache.layers]
-            cache = DynamicCache()
-            while going:
-                logits = (
-                    self.model(ids, attention_mask=seen, position_ids=places, past_key_values=cache, logits_to_keep=1)
-                    .logits[:, -1]
-                    .float()
-                )
-                chosen = (
-                    torch.multinomial((logits / temperature).softmax(-1), 1) if temperature else logits.argmax(-1, True)
-                )
-                for row, token in zip(going, chosen[:, 0].tolist(), strict=True):
-                    made[row].append(token)
-                stay = [i for i, row in enumerate(going) if not self._finished(made[row], batch[row].asked)]
-                if len(stay) < len(going):
-                    going, kept = [going[i] for i in stay], torch.tensor(stay, dtype=torch.long)
-                    chosen, seen, places = chosen[kept], seen[kept], places[kept]
-                    cache.batch_select_indices(kept)
-                ids, places = chosen, places[:, -1:] + 1
-                seen = torch.cat([seen, torch.ones_like(ids)], dim=-1)
+        def finished(row: int, token: int) -> bool:
+            left[row] -= 1
+            return token == self.tokenizer.eos_token_id or left[row] <= 0
+
+        asked = batch[0].asked
+        made = self.decoder.decode(
+            [waiting.ids for waiting in batch],
+            finished=finished,
+            temperature=float(asked.get("temperature") or 0.0),
+            seed=int(asked.get("seed") or 0),
+        )
         for waiting, tokens in zip(batch, made, strict=True):
             waiting.answer = self._completion(waiting, tokens)
-
-    def _attend(
-        self,
-        module: Any,
-        query: "torch.Tensor",
-        key: "torch.Tensor",
-        value: "torch.Tensor",
-        attention_mask: "torch.Tensor | None",
-        scaling: float,
-        **_: Any,
-    ) -> "tuple[torch.Tensor, None]":
-        """Attend to the shared prefix, in one product for all rows, and to each row's own tokens.
-
-        ``query`` is (rows, heads, new tokens, size), ``key`` and ``value`` (rows, key heads, own tokens, size);
-        the prefix's are (key heads, prefix tokens, size).
-        """
-        import torch
-
-        rows, heads, new, size = query.shape
-        groups = key.shape[1]
-        grouped = (query * scaling).reshape(rows, groups, -1, size)
-        scores = grouped @ key.transpose(-1, -2)
-        if attention_mask is not None:
-            own = scores.view(rows, groups, heads // groups, new, -1) + attention_mask[:, :, None, :, : key.shape[2]]
-            scores = own.view_as(scores)
-        if not self.prefix:
-            attended = scores.softmax(-1, dtype=torch.float32).to(value.dtype) @ value
-        else:
-            prefix_key, prefix_value = self.prefix[module.layer_idx]
-            prefix_length = prefix_key.shape[1]
-            together = grouped.transpose(0, 1).reshape(groups, -1, size)
-            seen = (together @ prefix_key.transpose(-1, -2)).view(groups, rows, -1, prefix_length).transpose(0, 1)
-            weights = torch.cat([seen, scores], dim=-1).softmax(-1, dtype=torch.float32).to(value.dtype)
-            of_prefix = weights[..., :prefix_length].transpose(0, 1).reshape(groups, -1, prefix_length) @ prefix_value
-            attended = weights[..., prefix_length:] @ value
-            attended = attended + of_prefix.view(groups, rows, -1, size).transpose(0, 1)
-        return attended.reshape(rows, heads, new, size).transpose(1, 2).contiguous(), None
-
-    def _finished(self, tokens: list[int], asked: Row) -> bool:
-        return tokens[-1] == self.tokenizer.eos_token_id or len(tokens) >= _limit(asked)
 
     def _completion(self, waiting: _Waiting, tokens: list[int]) -> Row:
         ended = tokens[-1] == self.tokenizer.eos_token_id
@@ -263,11 +187,6 @@ class _Model:
                 "total_tokens": len(waiting.ids) + len(tokens),
             },
         }
-
-
-def _common_prefix(rows: list[list[int]]) -> list[int]:
-    first, last = min(rows), max(rows)
-    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def _limit(asked: Row) -> int:

@@ -19,7 +19,7 @@ SNIPPETS = [
 ]
 
 
-def asked(count=len(SNIPPETS), **settings):
+def asked(count=40, **settings):
     return list(generation.requests(SNIPPETS[:count], variant="paper", model="test-teacher", **settings))
 
 
@@ -84,7 +84,7 @@ def test_a_teacher_that_cannot_answer_stops_the_run_in_one_line(teacher_server, 
 
 def test_a_teacher_that_is_not_there_is_said_within_seconds(tmp_path):
     began = time.monotonic()
-    with pytest.raises(TeacherError, match="no teacher answers at http://127.0.0.1:9/v1"):
+    with pytest.raises(TeacherError, match=r"no teacher answers at http://127\.0\.0\.1:9/v1"):
         generation.generate(
             asked(), journal=Journal(tmp_path / "a.journal.jsonl"), base_url="http://127.0.0.1:9/v1", progress=False
         )

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from magicoder_kit import devices, paper
+from magicoder_kit.decoding import Decoder
 from magicoder_kit.errors import ModelError, ParameterError
 from magicoder_kit.finetuning import collation, pairs, qlora
 from magicoder_kit.records import Journal, Row
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 FENCE = "```"
 _BLOCK = re.compile(r"```[^\n`]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -189,52 +190,23 @@ def _request_id(asked: list[Any]) -> str:
 
 def _generate(prompts: list[list[int]], *, model: tuple[Any, Any], form: str, limit: int) -> list[Row]:
     """Answer one batch; the end of each answer is where its code block closes, its end token, or the limit."""
-    import torch
-    from transformers import StoppingCriteriaList
-
     network, tokenizer = model
-    longest = max(map(len, prompts))
-    pad_id = network.generation_config.pad_token_id
-    # Left padding: what the model goes on from must stand at the end of every row.
-    inputs = torch.tensor([[pad_id] * (longest - len(prompt)) + prompt for prompt in prompts], device=network.device)
-    mask = torch.tensor(
-        [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=network.device
-    )
     ends = set(network.generation_config.eos_token_id)
-    watch = _FenceWatch(len(prompts), tokenizer=tokenizer, ends=ends, fences=1 if form == "prefilled" else 2)
-    with torch.inference_mode():
-        output = network.generate(
-            input_ids=inputs,
-            attention_mask=mask,
-            max_new_tokens=limit,
-            stopping_criteria=StoppingCriteriaList([watch]),
-        )
+    fences = 1 if form == "prefilled" else 2
+    texts, tokens, stopped = [""] * len(prompts), [0] * len(prompts), [False] * len(prompts)
+
+    def finished(row: int, token: int) -> bool:
+        # A backtick is one byte in every tokenizer, so a fence is found token by token even where the text
+        # around it would decode otherwise in one piece.
+        texts[row] += tokenizer.decode([token])
+        tokens[row] += 1
+        stopped[row] = token in ends or texts[row].count(FENCE) >= fences
+        return stopped[row] or tokens[row] >= limit
+
     answers = []
-    for row, tokens, stopped in zip(output[:, longest:].tolist(), watch.tokens, watch.stopped, strict=True):
-        text = tokenizer.decode(row[:tokens], skip_special_tokens=True)
+    for number, made in enumerate(Decoder(network).decode(prompts, finished=finished)):
+        text = tokenizer.decode(made, skip_special_tokens=True)
         if form == "prefilled":
             text = text.partition(FENCE)[0]
-        answers.append({"completion": text, "tokens": tokens, "finish": "stop" if stopped else "length"})
+        answers.append({"completion": text, "tokens": len(made), "finish": "stop" if stopped[number] else "length"})
     return answers
-
-
-class _FenceWatch:
-    """Stops each row of a batch when its code block has closed, and counts its tokens.
-
-    Tokens are decoded one by one: a backtick is one byte in every tokenizer, so a fence is found even where
-    the text around it would decode otherwise in one piece.
-    """
-
-    def __init__(self, count: int, *, tokenizer: Any, ends: set[int], fences: int):
-        self.tokenizer, self.ends, self.fences = tokenizer, ends, fences
-        self.texts, self.tokens, self.stopped = [""] * count, [0] * count, [False] * count
-
-    def __call__(self, input_ids: "torch.Tensor", scores: Any, **_: Any) -> "torch.Tensor":
-        import torch
-
-        for number, token in enumerate(input_ids[:, -1].tolist()):
-            if not self.stopped[number]:
-                self.texts[number] += self.tokenizer.decode([token])
-                self.tokens[number] += 1
-                self.stopped[number] = token in self.ends or self.texts[number].count(FENCE) >= self.fences
-        return torch.tensor(self.stopped, device=input_ids.device)
