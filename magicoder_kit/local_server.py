@@ -32,7 +32,7 @@ from magicoder_kit.decoding import Decoder
 from magicoder_kit.errors import TeacherError
 from magicoder_kit.records import Row
 
-BATCH = 16
+BATCH = 24
 """Requests answered together; keep as many in flight."""
 
 START_TIMEOUT_S = 180
