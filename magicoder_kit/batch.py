@@ -468,8 +468,12 @@ def _papermill(plan: Plan, *, copy: Path, root: Path, kernels: list[Any], progre
             "papermill" in cell["metadata"] and bool(cell["metadata"]["papermill"].get("start_time"))
             for cell in notebook["cells"]
         )
+        text = json.dumps(notebook, ensure_ascii=False, indent=1) + "\n"
+        # Copies are passed on; where they were made is nobody's concern.
+        for place, shown in ((f"{root}/", ""), (f"{Path.home()}/", "~/")):
+            text = text.replace(place, shown)
         with records.atomic(Path(path)) as file:
-            file.write((json.dumps(notebook, ensure_ascii=False, indent=1) + "\n").encode())
+            file.write(text.encode())
 
     # papermill chooses a handler by how a path begins; this one is for this copy alone.
     papermill_io.register(str(copy), SimpleNamespace(write=write, pretty_path=str))
