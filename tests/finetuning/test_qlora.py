@@ -115,7 +115,7 @@ def test_a_merged_model_is_the_16_bit_base_plus_the_adapter_and_is_made_the_same
 
 
 def test_an_unknown_base_is_refused_in_one_line_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # Read at import; no network is tried.
     with pytest.raises(ModelError, match="no-such/model") as caught:
         qlora.train(PAIRS, output=tmp_path, **(SETTINGS | {"model": "no-such/model"}))
     assert "\n" not in str(caught.value)
