@@ -92,11 +92,25 @@ def mix(drawn: Mapping[str, "Dataset"], quota: Mapping[str, int]) -> "Dataset":
     Returns
     -------
     Dataset
-        Columns of the snippets; ``index`` counts within a language, as it does in the released data.
+        Columns of the snippets, languages in the order of ``paper.LANGUAGES``; ``index`` counts within a
+        language, as it does in the released data.
+
+    Raises
+    ------
+    ParameterError
+        The quota names a language that was not drawn from.
+    CorpusError
+        There is no snippet at all.
     """
     from datasets import concatenate_datasets
 
-    taken = [drawn[lang].select(range(min(count, len(drawn[lang])))) for lang, count in quota.items() if count > 0]
+    wanted = {lang: count for lang, count in quota.items() if count > 0}
+    if missing := sorted(wanted.keys() - drawn.keys()):
+        raise ParameterError(f"quota asks for {', '.join(missing)}, which sources does not name; add it there")
+    # Not the quota's own order: parameters that are equal must give equal files.
+    taken = [
+        drawn[lang].select(range(min(wanted[lang], len(drawn[lang])))) for lang in paper.LANGUAGES if lang in wanted
+    ]
     if not any(len(part) for part in taken):
         raise CorpusError("no snippet could be drawn; the documents are empty, or quota asks for none")
     return concatenate_datasets(taken)

@@ -164,3 +164,15 @@ print(json.dumps([made["index"][:], made["raw_index"][:], made["seed"][:]]))
     done = subprocess.run([sys.executable, "-c", script], cwd=repository, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert list(zip(*json.loads(done.stdout), strict=True)) == drawn(REAL)
+
+
+def test_the_mix_does_not_depend_on_the_order_quota_is_written_in():
+    drawn = {
+        lang: snippets.extract(
+            Dataset.from_list([{"content": f"{lang} {i}\n", "raw_index": i, "lang": lang} for i in range(5)])
+        )
+        for lang in ("python", "rust")
+    }
+    assert list(snippets.mix(drawn, {"rust": 2, "python": 3})) == list(snippets.mix(drawn, {"python": 3, "rust": 2}))
+    with pytest.raises(ParameterError, match="java"):
+        snippets.mix(drawn, {"java": 1})
