@@ -368,7 +368,8 @@ def digest(name: str, run: Path) -> str | None:
     :data:`ENVIRONMENT` is that of the installed distributions.
     """
     if name == ENVIRONMENT:
-        found = sorted(f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions())
+        # A set: a kernel started in the repository sees the kit there and in site-packages.
+        found = sorted({f"{d.metadata['Name']}=={d.version}" for d in importlib.metadata.distributions()})
         return hashlib.sha256("\n".join([sys.version, *found]).encode()).hexdigest()
     path = run / name
     if path.is_file():

@@ -347,3 +347,19 @@ def test_secrets_are_scrubbed_from_everything_a_stage_says_of_itself(outputs, mo
         for written in (SECRET, json.dumps(SECRET)[1:-1], json.dumps(SECRET, ensure_ascii=False)[1:-1]):
             assert written not in text
     assert runs.read_manifest(stage.path)["results"]["error"] == "401 for [TEACHER_API_KEY]"
+
+
+def test_the_environment_is_the_same_wherever_a_process_starts(tmp_path):
+    code = "import pathlib; from magicoder_kit import runs; print(runs.digest(runs.ENVIRONMENT, pathlib.Path()))"
+    root = Path(runs.__file__).parents[1]
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=place, env=os.environ | {"PYTHONPATH": path}, **CAPTURED
+        ).stdout
+        for place, path in ((root, str(root)), (tmp_path, str(root)), (root, f"{root}:{root}"))
+    }
+    assert len(seen) == 1
+    assert len(seen.pop().strip()) == 64
+
+
+CAPTURED = {"capture_output": True, "text": True, "check": True}
