@@ -242,7 +242,7 @@ def test_nothing_but_documents_of_the_nine_languages_lies_in_the_bundle():
 
 @pytest.mark.parametrize("path", sorted((BUNDLED / "python").glob("*.py")), ids=lambda path: path.name)
 def test_every_bundled_python_document_compiles(path):
-    compile(path.read_text(), str(path), "exec")
+    assert compile(path.read_text(), str(path), "exec").co_names
 
 
 COMPILERS = {

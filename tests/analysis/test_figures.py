@@ -139,7 +139,9 @@ def test_pass_rates_show_n_and_a_bar_a_score():
     ],
 )
 def test_nothing_to_show_is_still_a_figure(make):
-    make().savefig(io.BytesIO(), format="svg")
+    file = io.BytesIO()
+    make().savefig(file, format="svg")
+    assert b"</svg>" in file.getvalue()
 
 
 def test_a_figure_is_closed_for_pyplot_and_leaves_its_style_to_itself():
