@@ -10,6 +10,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
+MOST_LINES = 15
+"""A longer cell hides logic; imports are not counted."""
 
 
 def check_notebooks(repository: str) -> Iterator[str]:
@@ -24,6 +26,11 @@ def check_notebooks(repository: str) -> Iterator[str]:
         tagged = [number for number, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", [])]
         if tagged != [3]:
             yield f"{path.name}: the fourth cell, and no other, is tagged parameters (found {tagged})"
+        for number, cell in enumerate(cells):
+            lines = "".join(cell["source"]).splitlines() if cell["cell_type"] == "code" else []
+            logic = [line for line in lines if line and not line.startswith(("import ", "from "))]
+            if number not in tagged and len(logic) > MOST_LINES:
+                yield f"{path.name}: cell {number} has {len(logic)} lines; what it does belongs in the package"
         badge = (
             f"{repository.replace('https://', 'https://colab.research.google.com/').replace('github.com', 'github')}"
         )

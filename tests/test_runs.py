@@ -208,6 +208,12 @@ def test_a_changed_parameter_empties_the_folder_but_keeps_its_journals(outputs):
     again.finish()
 
 
+def test_parameters_are_picked_from_the_notebook_and_a_cell_not_run_is_named():
+    assert runs.pick({"seed": 1, "outputs": "", "limit": 2.5}, "limit seed") == {"limit": 2.5, "seed": 1}
+    with pytest.raises(ParameterError, match=r"^limit, form not set; run the notebook's parameters cell first$"):
+        runs.pick({"seed": 1}, "limit seed form")
+
+
 def test_an_unchanged_stage_keeps_its_files(outputs):
     make(outputs, seed=1)
     again = open_stage(outputs, seed=1)
@@ -218,7 +224,7 @@ def test_an_unchanged_stage_keeps_its_files(outputs):
 
 def test_whoever_dies_while_a_stage_is_emptied_leaves_what_says_that_it_must_be(outputs):
     path = make(outputs, seed=1).path
-    runs._empty(path)
+    runs.stages._empty(path)
     assert runs.why_stale(path, {"seed": 2}) == "parameter seed was 1 and is 2"
     assert [file.name for file in path.iterdir()] == ["manifest.json"]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from magicoder_kit import devices, paper
 from magicoder_kit.decoding import Decoder
 from magicoder_kit.errors import ModelError, ParameterError
-from magicoder_kit.finetuning import collation, pairs, qlora
+from magicoder_kit.finetuning import collation, pairs, students
 from magicoder_kit.records import Journal, Row
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def load(name_or_path: str, *, device: devices.Device) -> tuple[Any, Any]:
     """
     from transformers import GenerationConfig
 
-    tokenizer = qlora.load_tokenizer(name_or_path)
-    model = qlora.load_base(name_or_path, device=device, four_bit=False).eval()
+    tokenizer = students.load_tokenizer(name_or_path)
+    model = students.load_base(name_or_path, device=device, four_bit=False).eval()
     ends = model.generation_config.eos_token_id
     ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
     if not ends:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from magicoder_kit import devices
 from magicoder_kit.errors import ModelError
-from magicoder_kit.finetuning import qlora
+from magicoder_kit.finetuning import students
 
 
 def merge(adapter: Path, *, model: str, output: Path, device: devices.Device) -> Path:
@@ -42,7 +42,7 @@ def merge(adapter: Path, *, model: str, output: Path, device: devices.Device) ->
             f"{adapter} holds no adapter; train one first, or name the folder that has adapter_config.json"
         )
     sixteen_bit = device._replace(precision="fp16" if device.precision == "fp16" else "bf16")
-    base = qlora.load_base(model, device=sixteen_bit, four_bit=False)
+    base = students.load_base(model, device=sixteen_bit, four_bit=False)
     try:
         merged = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
     except (RuntimeError, ValueError, KeyError) as error:
@@ -50,7 +50,7 @@ def merge(adapter: Path, *, model: str, output: Path, device: devices.Device) ->
     part = output.with_name(f".{output.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     merged.save_pretrained(part)
-    qlora.load_tokenizer(model).save_pretrained(part)
+    students.load_tokenizer(model).save_pretrained(part)
     shutil.rmtree(output, ignore_errors=True)
     part.rename(output)
     return output

@@ -12,22 +12,20 @@ Not covered: several GPUs (the files would be written by every process), and a k
 machine with it (checkpoints are not flushed to disk one by one).
 """
 
-import contextlib
 import functools
 import hashlib
 import inspect
 import json
-import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from magicoder_kit import devices, embedded, paper, records
-from magicoder_kit.errors import KitError, ModelError, ParameterError
-from magicoder_kit.finetuning import collation
+from magicoder_kit import devices, paper, records
+from magicoder_kit.errors import KitError, ParameterError
+from magicoder_kit.finetuning import collation, students
 from magicoder_kit.records import Pair, Row
 
 LOSS_ROWS = 64
@@ -40,95 +38,6 @@ _CHECKPOINT_FILES = (
     "scheduler.pt",
     "rng_state.pth",
 )
-
-
-@contextlib.contextmanager
-def _said_in_one_line(model: str) -> Iterator[None]:
-    """Turn what transformers and the hub raise about a model into one line that says what to do."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(
-            f"could not load model {model!r} ({reason}); give a local folder, a hub name this machine can reach, "
-            f"or {embedded.STUDENT!r}"
-        ) from error
-
-
-def load_tokenizer(model: str) -> Any:
-    """Load the tokenizer of a model by name, folder, or ``"embedded"``."""
-    from transformers import AutoTokenizer
-
-    with _said_in_one_line(model):
-        return AutoTokenizer.from_pretrained(embedded.resolve(model))
-
-
-def load_base(model: str, *, device: devices.Device, four_bit: bool = True) -> Any:
-    """Load a causal language model onto ``device``.
-
-    Parameters
-    ----------
-    model : str
-        A hub name, a folder (merged models and adapters too), or ``"embedded"``.
-    device : Device
-        Where it computes and in which precision.
-    four_bit : bool
-        Hold the linear layers in NF4 with double quantisation; embeddings and output layer stay as they are.
-
-    Raises
-    ------
-    ModelError
-        The model cannot be had, or bitsandbytes does not work here.
-
-    Source: Dettmers et al. 2023, QLoRA, sections 2-3.
-    """
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
-
-    place = int(os.environ.get("LOCAL_RANK", 0)) if device.kind == "cuda" else device.kind
-    options: dict[str, Any] = {"dtype": device.dtype, "device_map": {"": place}}
-    if four_bit:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=device.dtype,
-        )
-    with _said_in_one_line(model):
-        try:
-            loaded = AutoModelForCausalLM.from_pretrained(embedded.resolve(model), **options)
-        except (ImportError, RuntimeError) as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            cure = (
-                "repair bitsandbytes or set four_bit to False"
-                if four_bit
-                else "choose a smaller model or another device"
-            )
-            raise ModelError(f"could not load model {model!r} on {device.name} ({reason}); {cure}") from error
-    # On processors with AVX-512 bf16, bitsandbytes repacks weights at the first pass without gradients, for a
-    # kernel that has none: a training that takes a loss first would then learn from wrong gradients.
-    for layer in loaded.modules():
-        if hasattr(layer, "support_avx512bf16_for_cpu"):
-            layer.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
-    return loaded
-
-
-def add_lora(
-    model: Any, *, rank: int = 16, alpha: int = 32, dropout: float = 0.05, targets: str | list[str] = "all-linear"
-) -> Any:
-    """Freeze a model and add trainable low-rank matrices, in fp32, beside its linear layers.
-
-    Source: Hu et al. 2021, LoRA; ``all-linear`` as QLoRA found necessary to match full fine-tuning.
-    """
-    from peft import LoraConfig, get_peft_model
-
-    # peft's prepare_model_for_kbit_training would also turn embeddings and norms into fp32; that costs memory
-    # and, on a processor, half the speed, and frozen weights gain nothing from it.
-    model.requires_grad_(False)
-    config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets, task_type="CAUSAL_LM")
-    try:
-        return get_peft_model(model, config)
-    except ValueError as error:
-        raise ParameterError(f"LoRA cannot be added: {str(error).splitlines()[0]}") from error
 
 
 def train(
@@ -217,12 +126,12 @@ def train(
 
     from transformers import set_seed
 
-    tokenizer = load_tokenizer(model)
+    tokenizer = students.load_tokenizer(model)
     rows = collation.tokenize(pairs, tokenizer, max_tokens=max_tokens)
     training, evaluated, loss_of = _split(rows, held_out=held_out, seed=seed)
-    base = load_base(model, device=device, four_bit=four_bit)
+    base = students.load_base(model, device=device, four_bit=four_bit)
     set_seed(seed)
-    student = add_lora(base, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
+    student = students.add_lora(base, rank=rank, alpha=alpha, dropout=dropout, targets=targets)
 
     checkpoints = output / "checkpoints"
     collator = collation.Collator(tokenizer)

@@ -13,7 +13,7 @@ import pytest
 
 from magicoder_kit import devices, embedded
 from magicoder_kit.errors import KitError, ModelError
-from magicoder_kit.finetuning import export, pairs, qlora
+from magicoder_kit.finetuning import export, pairs, qlora, students
 
 PAIRS = pairs.from_examples(
     {"problem": f"Return x plus {n}.", "solution": f"```python\ndef add(x):\n    return x + {n}\n```"} for n in range(6)
@@ -96,7 +96,7 @@ def test_a_merged_model_is_the_16_bit_base_plus_the_adapter_and_is_made_the_same
     made = [export.merge(adapter, model="embedded", output=tmp_path / name, device=device) for name in ("one", "two")]
     for path in made[0].iterdir():
         assert path.read_bytes() == (made[1] / path.name).read_bytes(), path.name
-    assert qlora.load_tokenizer(str(made[0])).eos_token_id == 2
+    assert students.load_tokenizer(str(made[0])).eos_token_id == 2
     base = load_file(Path(embedded.resolve("embedded")) / "model.safetensors")
     merged, low_rank = load_file(made[0] / "model.safetensors"), load_file(adapter / "adapter_model.safetensors")
     assert merged.keys() == base.keys()
