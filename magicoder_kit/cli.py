@@ -6,6 +6,7 @@ imported inside the commands, so that ``--help`` answers at once.
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,8 +132,10 @@ def _examine() -> Iterator[tuple[bool, str, str]]:
     yield _sandbox()
     for tool, language in _LANGUAGES.items():
         path = shutil.which(tool)
-        cost = f"{language} programs cannot be compiled or run here"
-        yield path is not None, f"{tool}: {path}" if path else f"{tool}: not installed", cost
+        # rustup, for one, leaves a rustc that only says that none is installed.
+        works = path is not None and not subprocess.run([path, "--version"], capture_output=True).returncode
+        found = path if works else f"{path} does not run" if path else "not installed"
+        yield works, f"{tool}: {found}", f"{language} programs cannot be compiled or run here"
     for name, cost in _KEYS.items():
         yield bool(os.environ.get(name)), f"{name}: {'present' if os.environ.get(name) else 'absent'}", cost
     from magicoder_kit import devices, embedded, runs

@@ -88,7 +88,9 @@ def write_profile(repository: Path, profile: str, notebook: str, text: str) -> N
 def start_cli(*arguments: str, **environment: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "magicoder_kit.cli", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=os.environ | environment, start_new_session=True, **pipes)
+    # Whoever runs the tests in the background of a shell hands on that Ctrl-C is ignored.
+    listens = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    return subprocess.Popen(command, env=os.environ | environment, start_new_session=True, **pipes, **listens)
 
 
 def wait_for(path: Path, seconds: float = 60) -> None:

@@ -253,7 +253,17 @@ COMPILERS = {
     "php": ["php", "-l"],
     "rust": ["rustc", "--edition=2021", "--crate-type=lib", "--emit=metadata", "--cap-lints=allow"],
 }
-FOUND = {lang: command for lang, command in COMPILERS.items() if shutil.which(command[0])}
+
+
+def is_there(compiler: str) -> bool:
+    """Say whether a compiler runs: rustup, for one, leaves a rustc that only says that none is installed."""
+    return (
+        shutil.which(compiler) is not None
+        and not subprocess.run([compiler, "--version"], capture_output=True).returncode
+    )
+
+
+FOUND = {lang: command for lang, command in COMPILERS.items() if is_there(command[0])}
 """Those this machine has; Python itself is always there."""
 
 
