@@ -70,13 +70,14 @@ def _rights() -> int:
     return sets[1]
 
 
-def unshare(level: str) -> bool:
+def unshare(level: str, *, can_change_user: bool) -> bool:
     """Leave the caller's namespaces as the level asks; return whether a user namespace was needed for it."""
     if level == "limits":
         return False
     flags = _NEWNET if level == "no-network" else _NEWNET | _NEWPID | _NEWIPC | _NEWUTS
     uid, gid = os.geteuid(), os.getegid()
-    if uid == 0 and _libc().unshare(flags) == 0:
+    # Root of a container of one user can become no other; a user namespace at least makes it nobody.
+    if uid == 0 and can_change_user and _libc().unshare(flags) == 0:
         return False
     _call("unshare", _NEWUSER | flags)
     for name, line in (("setgroups", "deny"), ("uid_map", f"65534 {uid} 1"), ("gid_map", f"65534 {gid} 1")):

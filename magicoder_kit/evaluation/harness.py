@@ -62,7 +62,7 @@ def main() -> None:
 
     try:
         folder, (user, rights) = os.getcwd(), confinement.unprivileged_user(level)
-        if confinement.unshare(level):
+        if confinement.unshare(level, can_change_user=user is not None):
             user, rights = None, 0  # in a user namespace of one user there is no other to become
         if level == "isolated":
             init = os.fork()
