@@ -4,9 +4,13 @@
 class KitError(Exception):
     """A failure a person can mend: one line that says what is wrong, where, and what would be right.
 
-    The command line prints the line alone and exits with status 2; a notebook shows it as the last line
-    of its traceback.
+    The command line prints the line alone and exits with status 2; a notebook shows the line without the
+    calls that led there.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks an exception for this before it formats one itself.
+        return [f"{type(self).__name__}: {self}"]
 
 
 class ParameterError(KitError):
@@ -27,3 +31,10 @@ class ModelError(KitError):
 
 class RunError(KitError):
     """A run folder is locked, damaged, or lacks what an earlier notebook should have left."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A person stopped long work; the line says what is kept and how to go on."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]

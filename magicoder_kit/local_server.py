@@ -25,6 +25,7 @@ import time
 import traceback
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from magicoder_kit import devices, embedded
@@ -40,13 +41,13 @@ _GATHER_S = 0.1
 
 
 class Endpoint:
-    """Where a teacher answers: ``base_url`` and ``model`` for :mod:`teacher`, and :meth:`close`.
+    """Where a teacher answers: ``base_urls`` and ``model`` for :mod:`generation`, and :meth:`close`.
 
     ``close`` ends a server that was started for this endpoint and does nothing to one that was not.
     """
 
-    def __init__(self, base_url: str, model: str, process: "subprocess.Popen[bytes] | None" = None):
-        self.base_url, self.model, self._process = base_url, model, process
+    def __init__(self, base_urls: Sequence[str], model: str, process: "subprocess.Popen[bytes] | None" = None):
+        self.base_urls, self.model, self._process = list(base_urls), model, process
 
     def close(self) -> None:
         """End the server, if it is ours."""
@@ -62,19 +63,18 @@ class Endpoint:
 
     def __str__(self) -> str:
         started = f", process {self._process.pid}" if self._process else ""
-        return f"{self.model} at {self.base_url or 'the OpenAI API'}{started}"
+        return f"{self.model} at {', '.join(self.base_urls) or 'the OpenAI API'}{started}"
 
 
-def reach(teacher: str, *, base_url: str = "", log: Path) -> Endpoint:
+def reach(teacher: str, *, base_urls: Sequence[str] = (), log: Path) -> Endpoint:
     """Return where a teacher answers, starting the embedded one where it is asked for.
 
     Parameters
     ----------
     teacher : str
-        A model's name at ``base_url``, or ``"embedded"``.
-    base_url : str
-        An OpenAI-compatible address that ends in ``/v1``; ``""`` is the OpenAI API. Not used by the embedded
-        teacher.
+        A model's name at ``base_urls``, or ``"embedded"``.
+    base_urls : sequence of str
+        OpenAI-compatible addresses that end in ``/v1``; none is the OpenAI API. Not used by the embedded teacher.
     log : Path
         File that keeps what the embedded teacher's server prints.
 
@@ -84,7 +84,7 @@ def reach(teacher: str, *, base_url: str = "", log: Path) -> Endpoint:
         The server ended or was not ready within three minutes; the message quotes its log.
     """
     if teacher != embedded.STUDENT:
-        return Endpoint(base_url, teacher)
+        return Endpoint(base_urls, teacher)
     folder = embedded.student()
     port = _free_port()
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def reach(teacher: str, *, base_url: str = "", log: Path) -> Endpoint:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    endpoint = Endpoint(f"http://127.0.0.1:{port}/v1", folder.name, process)
+    endpoint = Endpoint([f"http://127.0.0.1:{port}/v1"], folder.name, process)
     try:
         _await_ready(process, port, log)
     except BaseException:

@@ -4,13 +4,14 @@ The row types name the columns that pass between stages. They are plain dictiona
 other tool can read or replace a file between two notebooks.
 """
 
+import array
 import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypedDict
+from typing import Any, BinaryIO, TypedDict, overload
 
 from magicoder_kit.errors import RunError
 
@@ -134,19 +135,55 @@ def read_jsonl(path: Path) -> list[Row]:
     RunError
         The file is missing, or a line is not a JSON object; the message names file and line.
     """
-    rows: list[Row] = []
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                row = _decode(line)
-                if row is None:
-                    raise RunError(
-                        f"{path}, line {number} is not a JSON object; delete the file and run its stage again"
-                    )
-                rows.append(row)
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing; run the notebook that makes it first ({path.parent.name})") from error
-    return rows
+    return list(Rows(path))
+
+
+class Rows(Sequence[Row]):
+    """A JSON Lines file as a sequence whose rows are read when they are asked for: 8 bytes of memory a row.
+
+    Raises
+    ------
+    RunError
+        The file is missing; a line that is read is not a JSON object.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._offsets = array.array("Q", [0])
+        try:
+            with path.open("rb") as file:
+                for line in file:
+                    self._offsets.append(self._offsets[-1] + len(line))
+        except FileNotFoundError as error:
+            raise RunError(f"{path} is missing; run the notebook that makes it first ({path.parent.name})") from error
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[position])
+            return self._read(file.readline(), position)
+
+    def __iter__(self) -> Iterator[Row]:
+        with self.path.open("rb") as file:
+            for position, line in enumerate(file):
+                yield self._read(line, position)
+
+    def _read(self, line: bytes, position: int) -> Row:
+        row = _decode(line)
+        if row is None:
+            raise RunError(
+                f"{self.path}, line {position + 1} is not a JSON object; delete the file and run its stage again"
+            )
+        return row
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -200,7 +237,11 @@ class Journal:
         self._file: BinaryIO | None = None
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows written so far, in the order they were written.
+        """Yield the rows written so far, in the order they were written."""
+        return (row for _, row in self.entries())
+
+    def entries(self) -> Iterator[tuple[int, Row]]:
+        """Yield each row with the byte it begins at, which :meth:`read_at` takes.
 
         Raises
         ------
@@ -211,11 +252,20 @@ class Journal:
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
+            begin = 0
             for number, line in enumerate(file, 1):
                 row = _decode(line)
                 if row is None:
                     raise RunError(f"{self.path}, line {number} is damaged; repair or delete that line and start again")
-                yield row
+                yield begin, row
+                begin += len(line)
+
+    def read_at(self, begin: int) -> Row:
+        """Return the row that begins at a byte :meth:`entries` gave."""
+        with self.path.open("rb") as file:
+            file.seek(begin)
+            row: Row = json.loads(file.readline())
+            return row
 
     def append(self, *rows: Mapping[str, Any]) -> None:
         """Append rows in one write, so that a reader finds all of them or none."""
@@ -236,6 +286,11 @@ class Journal:
                 f"could not append to {self.path}: {error.strerror}; what was answered so far is kept, "
                 "free some space and start again"
             ) from error
+
+    def sync(self) -> None:
+        """Have the operating system put what was appended on the disk, so that a power cut takes none of it."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file; a later append opens it again."""

@@ -20,7 +20,7 @@ def endpoint(tmp_path_factory):
 
 
 def complete(endpoint, text, **settings):
-    client = openai.OpenAI(base_url=endpoint.base_url, api_key="none")
+    client = openai.OpenAI(base_url=endpoint.base_urls[0], api_key="none")
     messages = [{"role": "user", "content": text}]
     return client.chat.completions.create(model=endpoint.model, messages=messages, **{"temperature": 0, **settings})
 
@@ -67,7 +67,7 @@ def test_the_token_limit_is_kept_and_told(endpoint):
 
 def test_another_models_name_is_refused(endpoint):
     with pytest.raises(openai.NotFoundError, match="smollm2"):
-        openai.OpenAI(base_url=endpoint.base_url, api_key="none").chat.completions.create(
+        openai.OpenAI(base_url=endpoint.base_urls[0], api_key="none").chat.completions.create(
             model="gpt-4", messages=[{"role": "user", "content": "hi"}]
         )
 

@@ -176,6 +176,29 @@ def waterfall(counts: Mapping[str, int], *, title: str = "From snippets to the d
         return _finish(figure, title + span)
 
 
+def outcomes(counts: Mapping[str, int], *, title: str = "What the snippets gave") -> Figure:
+    """Draw how many responses became examples, and how many fell away for each reason.
+
+    Parameters
+    ----------
+    counts : mapping of str to int
+        The examples first, then a reason each, such as ``length`` or ``error:timeout``.
+    """
+    names, rows = list(counts), list(counts.values())
+    total = sum(rows)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(6.4, 1.3 + 0.34 * len(names)))
+        kept = [place == 0 for place in range(len(names))]
+        tones = [COLOURS[0] if one else PALE for one in kept]
+        axes.barh(names, rows, 0.65, color=tones, hatch=["" if one else "///" for one in kept], edgecolor="white")
+        for place, count in enumerate(rows):
+            axes.text(count, place, f"  {count:,} ({count / total:.1%})" if total else "  0", **_VALUE)
+        _stack(axes, range(len(names)), names, highest=max(rows, default=0))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set_xlabel("rows; hatched: fell away")
+        return _finish(figure, f"{title} (n = {total:,})")
+
+
 def loss_curve(log: Iterable[Mapping[str, Any]], *, title: str = "Loss on the responses") -> Figure:
     """Draw the training loss, its running mean, and the held-out loss where it was measured.
 

@@ -1,10 +1,11 @@
 """A stage of a run: the folder a notebook writes into, and the manifest that seals it."""
 
+import contextlib
 import datetime
 import json
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -160,6 +161,25 @@ class Stage:
         self._open()
         self._counts[name] = records.write_jsonl(self.path / name, rows)
         return self._counts[name]
+
+    def write_tables(self, names: Sequence[str], rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Write several tables in one pass over rows that each name their table, all whole or none.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The tables; one that no row names is empty.
+        rows : iterable of (str, mapping)
+            A table's name and a row of it.
+        """
+        self._open()
+        counts = dict.fromkeys(names, 0)
+        with contextlib.ExitStack() as stack:
+            files = {name: stack.enter_context(records.atomic(self.path / name)) for name in names}
+            for name, row in rows:
+                files[name].write(records.encode(row))
+                counts[name] += 1
+        self._counts |= counts
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file, whole or not at all."""

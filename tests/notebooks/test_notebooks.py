@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def settings(base_url: str) -> dict[str, dict]:
     """Return parameters that make every notebook small; the stages stay whole."""
     languages = ("python", "rust", "java")
-    teacher = {"teacher": "test-teacher", "base_url": base_url}
+    teacher = {"teacher": "test-teacher", "base_urls": [base_url]}
     return {
         "01": {"sources": dict.fromkeys(languages, "bundled"), "quota": dict.fromkeys(languages, 4)},
         "02": {**teacher, "n_snippets": 2},
@@ -52,7 +52,7 @@ def made(run: Path) -> dict[str, object]:
 
 
 def test_each_notebook_runs_alone_and_ten_kills_change_nothing(teacher_server, tmp_path):
-    server = teacher_server("slow")
+    server = teacher_server("ok", "--latency=0.3")
     environment = os.environ | {"MAGICODER_KIT_HEADLESS": "1"}
     small = settings(server.base_url)
     for notebook in NOTEBOOKS:
@@ -103,7 +103,7 @@ def test_a_run_whose_responses_never_parse_stops_at_03_in_one_line(teacher_serve
     chosen = [f"--set={number}.outputs={tmp_path}" for number in range(1, 9)]
     chosen += ["--set=01.sources={python: bundled}", "--set=01.quota={python: 4}"]
     for number in ("02", "03"):
-        chosen += [f"--set={number}.teacher=test-teacher", f"--set={number}.base_url={server.base_url}"]
+        chosen += [f"--set={number}.teacher=test-teacher", f"--set={number}.base_urls=[{server.base_url}]"]
     done = subprocess.run(
         [BIN / "magicoder-kit", "run", "offline", "--run-name", "none", *chosen],
         cwd=ROOT,
@@ -113,4 +113,4 @@ def test_a_run_whose_responses_never_parse_stops_at_03_in_one_line(teacher_serve
     assert done.returncode == 1
     assert "none of 4 responses parsed" in done.stderr + done.stdout
     assert not (tmp_path / "none" / "04_cleaning_decontamination").exists()
-    assert (tmp_path / "none" / "03_generation" / "responses.jsonl").exists()
+    assert (tmp_path / "none" / "03_generation" / "rejected.jsonl").exists()
