@@ -87,10 +87,13 @@ REFERENCE = (
 CURATOR = (
     SNIPPETS
     + """
-    import os, sys
+    import importlib.util, os, sys
     count, in_flight, url, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
     os.environ |= {"CURATOR_CACHE_DIR": folder, "CURATOR_DISABLE_RICH_DISPLAY": "1", "TELEMETRY_ENABLED": "false",
                    "OPENAI_API_KEY": "none", "HOME": folder}
+    # It counts tokens with a file that tiktoken would download; litellm, which it installs, carries that file.
+    carried = importlib.util.find_spec("litellm").submodule_search_locations[0]
+    os.environ["TIKTOKEN_CACHE_DIR"] = carried + "/litellm_core_utils/tokenizers"
     from bespokelabs import curator
     class Asks(curator.LLM):
         def prompt(self, row):

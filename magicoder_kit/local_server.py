@@ -154,22 +154,24 @@ class _Model:
         return list(self.tokenizer(chat, add_special_tokens=False).input_ids)
 
     def answer(self, batch: list[_Waiting]) -> None:
-        """Answer a batch of one temperature."""
-        left = [_limit(waiting.asked) for waiting in batch]
+        """Answer a batch of one temperature; each request gets its answer as soon as that is whole."""
+        made: list[list[int]] = [[] for _ in batch]
 
         def finished(row: int, token: int) -> bool:
-            left[row] -= 1
-            return token == self.tokenizer.eos_token_id or left[row] <= 0
+            made[row].append(token)
+            ended = token == self.tokenizer.eos_token_id or len(made[row]) >= _limit(batch[row].asked)
+            if ended:
+                batch[row].answer = self._completion(batch[row], made[row])
+                batch[row].done.set()
+            return ended
 
         asked = batch[0].asked
-        made = self.decoder.decode(
+        self.decoder.decode(
             [waiting.ids for waiting in batch],
             finished=finished,
             temperature=float(asked.get("temperature") or 0.0),
             seed=int(asked.get("seed") or 0),
         )
-        for waiting, tokens in zip(batch, made, strict=True):
-            waiting.answer = self._completion(waiting, tokens)
 
     def _completion(self, waiting: _Waiting, tokens: list[int]) -> Row:
         ended = tokens[-1] == self.tokenizer.eos_token_id
@@ -245,9 +247,9 @@ def _serve(folder: str, port: int) -> None:
         except Exception as error:  # The client hears of it and the server goes on.
             traceback.print_exc()
             for request in batch:
-                request.answer = {"error": {"message": f"{type(error).__name__}: {error}"}}
-        for request in batch:
-            request.done.set()
+                if not request.done.is_set():
+                    request.answer = {"error": {"message": f"{type(error).__name__}: {error}"}}
+                    request.done.set()
 
 
 def _gather(waiting: "queue.Queue[_Waiting]") -> list[_Waiting]:
