@@ -247,3 +247,28 @@ print(json.dumps({"kept": kept, "failure": failure}))
     assert "\n" not in said["failure"]
     assert 0 < len(said["kept"]) < 100
     assert [row["number"] for row in records.Journal(path).rows()] == said["kept"]
+
+
+def test_a_file_of_rows_is_a_sequence_that_reads_what_is_asked_for(tmp_path):
+    rows = [{"n": n, "text": "é\n" * n} for n in range(7)]
+    records.write_jsonl(tmp_path / "rows.jsonl", rows)
+    read = records.Rows(tmp_path / "rows.jsonl")
+    assert (len(read), read[0], read[-1], read[2:5]) == (7, rows[0], rows[6], rows[2:5])
+    assert list(read) == rows
+    assert list(reversed(read)) == rows[::-1]
+    with pytest.raises(IndexError):
+        read[7]
+    (tmp_path / "rows.jsonl").write_text('{"n": 1}\nno row\n')
+    with pytest.raises(RunError, match=r"rows\.jsonl, line 2 is not a JSON object"):
+        list(records.Rows(tmp_path / "rows.jsonl"))
+    with pytest.raises(RunError, match="is missing; run the notebook that makes it first"):
+        records.Rows(tmp_path / "none.jsonl")
+
+
+def test_a_journals_row_is_found_again_where_it_began(tmp_path):
+    journal = records.Journal(tmp_path / "a.journal.jsonl")
+    rows = [{"n": n, "text": "ü" * n} for n in range(5)]
+    journal.append(*rows)
+    journal.sync()
+    places = [begin for begin, _ in journal.entries()]
+    assert [journal.read_at(begin) for begin in reversed(places)] == rows[::-1]

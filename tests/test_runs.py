@@ -229,6 +229,25 @@ def test_whoever_dies_while_a_stage_is_emptied_leaves_what_says_that_it_must_be(
     assert [file.name for file in path.iterdir()] == ["manifest.json"]
 
 
+def test_several_tables_are_written_in_one_pass_whole_or_not_at_all(outputs):
+    stage = open_stage(outputs)
+    rows = [("even.jsonl" if n % 2 == 0 else "odd.jsonl", {"n": n}) for n in range(5)]
+    stage.write_tables(["even.jsonl", "odd.jsonl", "none.jsonl"], iter(rows))
+    stage.finish()
+    assert runs.read_manifest(stage.path)["counts"] == {"even.jsonl": 3, "odd.jsonl": 2, "none.jsonl": 0}
+    assert records.read_jsonl(stage.file("odd.jsonl")) == [{"n": 1}, {"n": 3}]
+
+    def torn():
+        yield "odd.jsonl", {"n": 7}
+        raise RuntimeError("killed here")
+
+    again = open_stage(outputs)
+    with pytest.raises(RuntimeError):
+        again.write_tables(["even.jsonl", "odd.jsonl"], torn())
+    assert records.read_jsonl(again.file("odd.jsonl")) == [{"n": 1}, {"n": 3}]
+    again.finish()
+
+
 def test_a_missing_input_names_the_notebook_that_makes_it(outputs):
     with pytest.raises(RunError, match=r"01_a/rows\.jsonl is missing; run notebook 01_a on this run first$"):
         open_stage(outputs, "02_b", inputs=["01_a/rows.jsonl"])
