@@ -1,7 +1,7 @@
 """04: rows that repeat another row fall away, in the order and by the rules of the reference implementation."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from magicoder_kit import paper
 from magicoder_kit.records import Row
@@ -10,7 +10,9 @@ COLUMNS = ("seed", "problem", "solution")
 """What makes a row a duplicate, in the order in which it names the reason."""
 
 
-def deduplicate(rows: Iterable[Row], *, seed: int = paper.CLEANING_SEED) -> tuple[list[Row], list[Row]]:
+def deduplicate(
+    rows: Iterable[Row], *, seed: int = paper.CLEANING_SEED, columns: Sequence[str] = COLUMNS
+) -> tuple[list[Row], list[Row]]:
     """Shuffle rows, then keep them first come, first served.
 
     A row falls away where its seed, its problem or its solution is that of a row kept before it, white space
@@ -22,6 +24,8 @@ def deduplicate(rows: Iterable[Row], *, seed: int = paper.CLEANING_SEED) -> tupl
         Examples. They are left as they are; the same order in gives the same order out.
     seed : int
         Seed of the shuffle, which decides who comes first.
+    columns : sequence of str
+        What makes a row a duplicate; a set without seeds has but its problem and solution.
 
     Returns
     -------
@@ -33,19 +37,20 @@ def deduplicate(rows: Iterable[Row], *, seed: int = paper.CLEANING_SEED) -> tupl
     """
     shuffled = list(rows)
     random.Random(seed).shuffle(shuffled)
-    seen: dict[str, dict[str, Row]] = {column: {} for column in COLUMNS}
+    seen: dict[str, dict[str, Row]] = {column: {} for column in columns}
     kept: list[Row] = []
     rejected: list[Row] = []
     for row in shuffled:
-        squeezed = {column: without_white_space(row[column]) for column in COLUMNS}
-        repeated = next((column for column in COLUMNS if squeezed[column] in seen[column]), "")
+        squeezed = {column: without_white_space(row[column]) for column in columns}
+        repeated = next((column for column in columns if squeezed[column] in seen[column]), "")
         if repeated:
             first = seen[repeated][squeezed[repeated]]
-            detail = f"the {repeated} of {first['lang']} row {first['index']}"
+            place = f"{first['lang']} row {first['index']}" if "index" in first else "a row that was kept"
+            detail = f"the {repeated} of {place}"
             rejected.append(row | {"reason": f"duplicate_{repeated}", "detail": detail})
             continue
         kept.append(row)
-        for column in COLUMNS:
+        for column in columns:
             seen[column][squeezed[column]] = row
     return kept, rejected
 

@@ -1,14 +1,17 @@
 """01: seed snippets, drawn from documents exactly as the reference implementation draws them."""
 
 import random
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from magicoder_kit import engine, paper
 from magicoder_kit.errors import CorpusError, ParameterError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+REPRODUCED = "reproduced"
 
 
 def extract(
@@ -53,15 +56,20 @@ def extract(
     if len(documents) == 0:
         raise CorpusError("there are no documents to draw snippets from; choose another corpus or language")
 
-    def draw_chunk(chunk: dict[str, list[str]], positions: list[int]) -> dict[str, list[str]]:
-        rng = random.Random(seed + positions[0])
-        return {"seed": [draw(content, rng, min_lines, max_lines) for content in chunk["content"]]}
+    def draw_batch(chunk: dict[str, list[str]], positions: list[int]) -> dict[str, list[str]]:
+        return {"seed": draw_chunk(chunk["content"], seed + positions[0], min_lines, max_lines)}
 
     drawn = engine.map_batches(
-        documents, draw_chunk, batch_size=chunk_size, drop=["content"], description="drawing snippets"
+        documents, draw_batch, batch_size=chunk_size, drop=["content"], description="drawing snippets"
     )
     drawn = drawn.select([row for row, snippet in enumerate(drawn["seed"]) if snippet])
     return drawn.shuffle(seed=seed).add_column("index", range(len(drawn)))
+
+
+def draw_chunk(contents: Iterable[str], seed: int, min_lines: int, max_lines: int) -> list[str]:
+    """Draw one snippet from each document of a chunk, with random numbers that start from ``seed``."""
+    rng = random.Random(seed)
+    return [draw(content, rng, min_lines, max_lines) for content in contents]
 
 
 def draw(document: str, rng: random.Random, min_lines: int, max_lines: int) -> str:
@@ -114,3 +122,104 @@ def mix(drawn: Mapping[str, "Dataset"], quota: Mapping[str, int]) -> "Dataset":
     if not any(len(part) for part in taken):
         raise CorpusError("no snippet could be drawn; the documents are empty, or quota asks for none")
     return concatenate_datasets(taken)
+
+
+class Audit(NamedTuple):
+    """What an audit of seeds found.
+
+    ``counts`` has, by language, the rows by verdict: ``reproduced``; ``another part of the document`` (the seed
+    stands in it, the draw takes other lines); ``not in the document`` (the corpus is another version, or in another
+    order); ``no such document`` (none of that ``raw_index``, or one without a line). ``different`` lists every row
+    that is not reproduced: ``lang, raw_index, index, seed``, with ``drawn``, what the faithful draw takes there, and
+    ``verdict``.
+    """
+
+    counts: dict[str, Counter[str]]
+    different: list[dict[str, Any]]
+
+    @property
+    def rows(self) -> int:
+        """Rows audited."""
+        return sum(verdicts.total() for verdicts in self.counts.values())
+
+    @property
+    def reproduced(self) -> int:
+        """Rows whose seed the faithful draw takes at their ``raw_index``."""
+        return self.rows - len(self.different)
+
+
+def audit(
+    rows: Iterable[Mapping[str, Any]],
+    documents: Mapping[str, "Dataset"],
+    *,
+    seed: int = paper.SEED,
+    min_lines: int = paper.MIN_LINES,
+    max_lines: int = paper.MAX_LINES,
+    chunk_size: int = paper.CHUNK_SIZE,
+) -> Audit:
+    """Say of which rows of a released set the faithful draw reproduces the seed, and list the others.
+
+    Parameters
+    ----------
+    rows : iterable of rows
+        Columns ``lang``, ``raw_index`` and ``seed``; others are ignored.
+    documents : mapping of str to Dataset
+        The corpus of each language as :func:`extract` takes it. Only chunks that rows come from are drawn again.
+    seed, min_lines, max_lines, chunk_size
+        As in :func:`extract`.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    ParameterError
+        A row lacks one of the three columns.
+    CorpusError
+        A document is not text.
+
+    Source: section 2.1, and the columns of the released data set.
+    """
+    rows = list(rows)
+    wanted: dict[str, dict[int, list[int]]] = {}
+    for position, row in enumerate(rows):
+        if missing := [column for column in ("lang", "raw_index", "seed") if column not in row]:
+            raise ParameterError(
+                f"row {position + 1} has no column {missing[0]!r}, which the audit needs; it has {', '.join(row)}"
+            )
+        wanted.setdefault(row["lang"], {}).setdefault(row["raw_index"], []).append(position)
+    verdicts = ["no such document"] * len(rows)
+    drawn: dict[int, str] = {}
+    for lang in wanted.keys() & documents.keys():
+        for raw_index, content, snippet in _draw_again(
+            documents[lang], wanted[lang].keys(), seed, min_lines, max_lines, chunk_size
+        ):
+            for position in wanted[lang][raw_index]:
+                claimed, drawn[position] = rows[position]["seed"], snippet
+                elsewhere = "another part of the document" if claimed in content else "not in the document"
+                verdicts[position] = REPRODUCED if claimed == snippet else elsewhere
+    counts: dict[str, Counter[str]] = {lang: Counter() for lang in wanted}
+    different = []
+    for position, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
+        counts[row["lang"]][verdict] += 1
+        if verdict != REPRODUCED:
+            claim = {column: row[column] for column in ("lang", "raw_index", "index", "seed") if column in row}
+            different.append(claim | {"drawn": drawn.get(position), "verdict": verdict})
+    return Audit(counts, different)
+
+
+def _draw_again(
+    documents: "Dataset", wanted: Collection[int], seed: int, min_lines: int, max_lines: int, chunk_size: int
+) -> Iterator[tuple[int, str, str]]:
+    """Yield ``raw_index``, content and snippet of the wanted documents, those without a line left out."""
+    indices = list(documents["raw_index"])
+    for first in range(0, len(indices), chunk_size):
+        chunk = indices[first : first + chunk_size]
+        if not any(raw_index in wanted for raw_index in chunk):
+            continue
+        contents = documents[first : first + chunk_size]["content"]
+        snippets = draw_chunk(contents, seed + first, min_lines, max_lines)
+        for raw_index, content, snippet in zip(chunk, contents, snippets, strict=True):
+            if snippet and raw_index in wanted:
+                yield raw_index, content, snippet

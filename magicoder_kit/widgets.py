@@ -41,7 +41,9 @@ def show(row: Mapping[str, Any], columns: Sequence[str] = ()) -> Any:
     return HTML(_page(row, columns or tuple(row)))
 
 
-def browse(rows: Sequence[Row], columns: Sequence[str], *, title: str = "row") -> Any:
+def browse(
+    rows: Sequence[Row], columns: Sequence[str], *, title: str = "row", page: Callable[[Row], str] | None = None
+) -> Any:
     """Page through rows with a slider; without a front end, the first row in full.
 
     Parameters
@@ -52,19 +54,24 @@ def browse(rows: Sequence[Row], columns: Sequence[str], *, title: str = "row") -
         The columns shown, in this order.
     title : str
         What one row is called beside the slider.
+    page : callable, optional
+        Returns a row's page (HTML) in place of its columns one under the other; ``""`` leaves it to them.
     """
     from IPython.display import HTML
+
+    def shown(row: Row) -> str:
+        return (page(row) if page else "") or _page(row, columns)
 
     if not rows:
         return HTML(f"<em>There is no {html.escape(title)} to show.</em>")
     if headless() or len(rows) == 1:
-        return HTML(f"<p>{html.escape(title)} 1 of {len(rows)}</p>{_page(rows[0], columns)}")
+        return HTML(f"<p>{html.escape(title)} 1 of {len(rows)}</p>{shown(rows[0])}")
     import ipywidgets
 
     slider = ipywidgets.IntSlider(1, 1, len(rows), description=title, layout={"width": "60%"})
-    page = ipywidgets.HTML(_page(rows[0], columns))
-    slider.observe(lambda change: setattr(page, "value", _page(rows[change["new"] - 1], columns)), names="value")
-    return ipywidgets.VBox([slider, page])
+    text = ipywidgets.HTML(shown(rows[0]))
+    slider.observe(lambda change: setattr(text, "value", shown(rows[change["new"] - 1])), names="value")
+    return ipywidgets.VBox([slider, text])
 
 
 def prompt_lab(snippets: Sequence[Row], variants: Sequence[str], ask: Callable[[str, Row], Row]) -> Any:

@@ -176,3 +176,52 @@ def test_the_mix_does_not_depend_on_the_order_quota_is_written_in():
     assert list(snippets.mix(drawn, {"rust": 2, "python": 3})) == list(snippets.mix(drawn, {"python": 3, "rust": 2}))
     with pytest.raises(ParameterError, match="java"):
         snippets.mix(drawn, {"java": 1})
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    contents=st.lists(DOCUMENT | st.just(""), min_size=1, max_size=12),
+    chunk_size=st.integers(1, 13),
+    seed=st.integers(0, 2**31),
+    data=st.data(),
+)
+def test_an_audit_finds_every_seed_of_the_draw_and_lists_the_one_that_was_changed(contents, chunk_size, seed, data):
+    options = {"seed": seed, "chunk_size": chunk_size}
+    rows = list(snippets.extract(table(contents), **options))
+    corpus = {"python": table(contents)}
+    audited = snippets.audit(rows, corpus, **options)
+    assert (audited.rows, audited.reproduced, audited.different) == (len(rows), len(rows), [])
+    if rows:
+        place = data.draw(st.integers(0, len(rows) - 1))
+        changed = rows[place] | {"seed": rows[place]["seed"] + "?"}
+        audited = snippets.audit([*rows[:place], changed, *rows[place + 1 :]], corpus, **options)
+        assert audited.reproduced == len(rows) - 1
+        assert audited.different == [changed | {"drawn": rows[place]["seed"], "verdict": "not in the document"}]
+
+
+def test_an_audit_of_a_slice_draws_the_whole_chunks_it_comes_from():
+    contents = [REAL[number % 5][number:] for number in range(1100)]
+    rows = list(snippets.extract(table(contents)))
+    python = [row for row in rows if row["raw_index"] > 1000][::3]
+    audited = snippets.audit(python, {"python": table(contents)})
+    assert audited.counts == {"python": {"reproduced": len(python)}}
+    # Another seed draws other lines of the same documents.
+    audited = snippets.audit(python, {"python": table(contents)}, seed=977)
+    assert audited.reproduced < len(python) / 10
+    assert {row["verdict"] for row in audited.different} == {"another part of the document"}
+
+
+def test_an_audit_says_why_a_row_cannot_be_reproduced():
+    rows = [
+        {"lang": "python", "raw_index": 0, "seed": REAL[0].splitlines(keepends=True)[0], "index": 4, "problem": "p"},
+        {"lang": "python", "raw_index": 99, "seed": "x"},
+        {"lang": "swift", "raw_index": 0, "seed": "x"},
+        {"lang": "python", "raw_index": 1, "seed": "no line of it"},
+    ]
+    audited = snippets.audit(rows, {"python": table(REAL)})
+    reasons = ["another part of the document", "no such document", "no such document", "not in the document"]
+    assert [row["verdict"] for row in audited.different] == reasons
+    assert set(audited.different[0]) == {"lang", "raw_index", "index", "seed", "drawn", "verdict"}
+    assert audited.counts["swift"] == {"no such document": 1}
+    with pytest.raises(ParameterError, match="row 1 has no column 'raw_index'"):
+        snippets.audit([{"lang": "python", "seed": "x", "index": 1}], {"python": table(REAL)})

@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 INK, PALE = "#333333", "#C8C8C8"
 _ERROR = {"ecolor": INK, "elinewidth": 1.1, "capsize": 2.5}
 _VALUE: Any = {"va": "center", "fontsize": 9}
+_MARKERS = "osD^vPX"
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "++")
 
 STYLE: Any = {
@@ -65,19 +67,71 @@ def languages(frame: pd.DataFrame, *, title: str = "Languages of the seeds", mos
     return _bars(frame, "language", drawn, title=title, xlabel=label)
 
 
-def categories(shares: pd.DataFrame, *, title: str = "Categories, nearest by embedding") -> Figure:
+def categories(
+    shares: pd.DataFrame,
+    *,
+    agreement: Mapping[str, Any] | None = None,
+    title: str = "Categories, nearest by embedding",
+) -> Figure:
     """Draw the share of each category with its 95 % interval, one panel a data set.
 
     Parameters
     ----------
     shares : DataFrame
         As ``categories.shares`` returns it.
+    agreement : mapping, optional
+        As ``categories.agreement`` returns it; the axis then says how often the encoder agrees with a reader.
     """
     encoder = shares.attrs.get("encoder", "")
     title += f" ({encoder} encoder)" if encoder else ""
     shares = shares.assign(category=shares["category"].str.removesuffix(" Problems"))
     order = list(dict.fromkeys(shares["category"]))
-    return _bars(shares, "category", order, title=title, xlabel="share of rows, with 95 % interval")
+    label = "share of rows, with 95 % interval"
+    if agreement:
+        note = (
+            f"the encoder agrees with a reader on {agreement['agreed']} of {agreement['n']} labelled rows: "
+            f"{agreement['share']:.0%} ({agreement['low']:.0%} to {agreement['high']:.0%})"
+        )
+        label += "\n" + textwrap.fill(note, 44)
+    return _bars(shares, "category", order, title=title, xlabel=label)
+
+
+def clusters(frame: pd.DataFrame, typical: pd.DataFrame, *, title: str = "Clusters of solutions") -> Figure:
+    """Draw the rows in the plane, one panel a data set, and name each cluster by its most typical problem.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As ``clusters.clusters`` returns it.
+    typical : DataFrame
+        As ``clusters.typical`` returns it for ``frame``; the first row of a cluster names it.
+    """
+    named = typical.drop_duplicates("cluster")
+    centres = frame.groupby("cluster")[["x", "y"]].median()
+    plane = {"pca": "the first two principal components", "tsne": "t-SNE"}.get(frame.attrs.get("projection", ""), "")
+    title += f" ({frame.attrs['encoder']} encoder)" if "encoder" in frame.attrs else ""
+    with plt.rc_context(STYLE):
+        width = max(3.8, 7.2 / max(frame["data set"].nunique(), 1))
+        figure, panels = _panels(frame, width=width, height=3.2, heading=0.19 * len(named) + 0.3)
+        for axes, rows in panels:
+            for cluster, size, share, opening in named[["cluster", "rows", "share", "opening"]].itertuples(index=False):
+                members = rows[rows["cluster"] == cluster]
+                # Colour and shape together tell more clusters apart than either.
+                look: Any = {"color": COLOURS[(cluster - 1) % 6], "marker": _MARKERS[(cluster - 1) % 7]}
+                label = f"{cluster}: {size:,} rows ({share:.0%}), {opening}"
+                area = float(np.clip(4_000 / max(len(rows), 1), 3, 36))
+                axes.scatter(members["x"], members["y"], area, alpha=0.6, linewidths=0, label=label, **look)
+                if len(members):
+                    above: Any = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center", "weight": "bold"}
+                    halo = [withStroke(linewidth=3, foreground="white")]
+                    axes.annotate(str(cluster), tuple(centres.loc[cluster]), path_effects=halo, **above)
+            axes.tick_params(labelbottom=False, labelleft=False, length=0)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        if handles:
+            heading = "clusters by their most typical problem" + (f"; the plane: {plane}" if plane else "")
+            legend = figure.legend(handles, labels, loc="outside lower left", fontsize=8.5, title=heading)
+            legend.set_alignment("left")
+        return _finish(figure, title)
 
 
 def lengths(counts: pd.DataFrame, *, bin_tokens: int = 20, longest: int = 700) -> Figure:
@@ -86,12 +140,14 @@ def lengths(counts: pd.DataFrame, *, bin_tokens: int = 20, longest: int = 700) -
     Parameters
     ----------
     counts : DataFrame
-        As ``lengths.token_counts`` returns it; the axis names ``attrs["tokenizer"]``.
+        As ``lengths.token_counts`` returns it; the axis names ``attrs["tokenizer"]``, and what it stands in for.
     bin_tokens, longest : int
         Width of a bin and end of the axis, in tokens, as in the paper's figure. The legend says how many texts
         are longer than the axis.
     """
     tokenizer = counts.attrs.get("tokenizer", "tokenizer not recorded")
+    if wanted := counts.attrs.get("stands_in_for"):
+        tokenizer += f", as {wanted} could not be had"
     edges = np.arange(0, longest + bin_tokens, bin_tokens)
     with plt.rc_context(STYLE):
         figure, panels = _panels(counts, width=4.2, height=2.9)
@@ -112,6 +168,49 @@ def lengths(counts: pd.DataFrame, *, bin_tokens: int = 20, longest: int = 700) -
         figure.supylabel("share of rows", fontsize=10)
         _label_x(figure, f"tokens ({tokenizer}), bins of {bin_tokens}")
         return _finish(figure, "Lengths of problems and solutions")
+
+
+def openings(frame: pd.DataFrame, *, most: int = 12) -> Figure:
+    """Draw how many problems begin with the same words, one panel a data set.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As ``wording.openings`` returns it.
+    most : int
+        Openings drawn: the most common of each data set in turn.
+    """
+    ranked = frame.assign(rank=frame.groupby("data set", sort=False).cumcount()).query("rows > 0")
+    order = list(dict.fromkeys(ranked.sort_values(["rank", "share"], ascending=[True, False])["opening"]))
+    label = "share of rows that begin so; the most common of each set"
+    return _bars(frame, "opening", order[:most], title="How problems begin", xlabel=label)
+
+
+def vocabulary(frame: pd.DataFrame) -> Figure:
+    """Draw distinct words over words read, both on logarithmic axes, one curve a data set.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As ``wording.vocabulary`` returns it.
+    """
+    lines = ("-", "--", "-.", ":")
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(7.2, 4.2))
+        for place, (name, curve) in enumerate(frame.groupby("data set", sort=False)):
+            look: Any = {"color": COLOURS[place % len(COLOURS)], "linestyle": lines[place % len(lines)]}
+            end = curve.iloc[-1]
+            label = f"{name} (n = {end['n']:,}): {end['distinct']:,} distinct of {end['words']:,} words"
+            axes.plot(curve["words"], curve["distinct"], linewidth=1.8, label=textwrap.fill(label, 60), **look)
+            axes.plot(end["words"], end["distinct"], "o", markersize=5, color=look["color"])
+        if len(frame):
+            axes.set(xscale="log", yscale="log")
+            axes.legend(loc="upper left", fontsize=9, handlelength=2.6)
+        axes.grid()
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.set(xlabel="words read, rows in shuffled order", ylabel="distinct words")
+        return _finish(figure, f"Growth of the vocabulary of {' and '.join(frame.attrs.get('columns', ['rows']))}s")
 
 
 def similarity(frame: pd.DataFrame, *, reference: Mapping[str, float] | None = None, highest: float = 0.5) -> Figure:

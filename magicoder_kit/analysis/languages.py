@@ -35,9 +35,10 @@ ALIASES = {
 }
 """Other names people write after a fence, and the name the released data has for them."""
 
-UNLABELLED, NO_BLOCK, NOT_GIVEN = "unlabelled", "no block", "not given"
+UNLABELLED, NO_BLOCK, NOT_GIVEN, OTHER = "unlabelled", "no block", "not given", "other languages"
 PYTHON_MARK = "```python"
 
+_FENCES = ("```", "~~~")
 _OPENING = re.compile(r"[ \t]*(`{3,}|~{3,})([^`]*)")
 
 
@@ -77,6 +78,57 @@ def fences(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
     return _count(datasets, lambda row: set(block_languages(row["solution"])) or {NO_BLOCK})
 
 
+def split(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """Part rows into Python and the rest, as the paper's language ablation does.
+
+    Parameters
+    ----------
+    datasets : mapping of str to rows
+        Rows with columns ``problem`` and ``solution``.
+
+    Returns
+    -------
+    DataFrame
+        Columns as :func:`distribution`, with ``language`` one of ``python`` (as :func:`python_share` counts it),
+        ``other languages`` and ``no block``; the shares of a data set add up to 1. The paper's other half is all
+        that is not ``python``; a set that writes its code without fences is ``no block``, and its Python share
+        says nothing.
+
+    Source: section 4.1 (the language ablation).
+    """
+
+    def part(row: Mapping[str, Any]) -> set[str]:
+        if _is_python(row):
+            return {"python"}
+        return {OTHER} if block_languages(row["solution"]) or block_languages(row["problem"]) else {NO_BLOCK}
+
+    return _count(datasets, part)
+
+
+def side_by_side(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    """Return the shares of seeds and of solutions in one table, to be read and not to be computed with.
+
+    Parameters
+    ----------
+    datasets : mapping of str to rows
+        Rows with a column ``solution``, and ``lang`` where they have seeds.
+
+    Returns
+    -------
+    DataFrame
+        A row a language, the most common first; for every data set a column ``(name, "solutions")`` of
+        :func:`fences`, before it ``(name, "seeds")`` of :func:`distribution` where the set has seeds.
+    """
+    columns = {}
+    for name, rows in datasets.items():
+        if any(row.get("lang") for row in rows):
+            columns[name, "seeds"] = distribution({name: rows}).set_index("language")["share"]
+        columns[name, "solutions"] = fences({name: rows}).set_index("language")["share"]
+    table = pd.DataFrame(columns).fillna(0.0).rename_axis(index="language")
+    table.columns = pd.MultiIndex.from_tuples(list(columns), names=["data set", "counted in"])
+    return table.loc[table.max(axis=1).sort_values(ascending=False, kind="stable").index]
+
+
 def python_share(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
     """Count Python rows as the paper does: a row is Python where it contains ```` ```python ````.
 
@@ -94,7 +146,7 @@ def python_share(datasets: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.Data
     """
     counted = []
     for name, rows in datasets.items():
-        python = sum(PYTHON_MARK in row["problem"] or PYTHON_MARK in row["solution"] for row in rows)
+        python = sum(_is_python(row) for row in rows)
         counted.append((name, python, len(rows), python / len(rows) if len(rows) else float("nan")))
     return pd.DataFrame(counted, columns=["data set", "rows", "n", "share"])
 
@@ -106,8 +158,9 @@ def block_languages(text: str) -> list[str]:
     """
     languages: list[str] = []
     fence, label, filled = "", "", False
-    for line in text.split("\n"):
-        opening = _OPENING.fullmatch(line.rstrip())
+    # Most lines are no fence, and many a text has none.
+    for line in text.split("\n") if any(mark in text for mark in _FENCES) else ():
+        opening = _OPENING.fullmatch(line.rstrip()) if line.lstrip(" \t").startswith(_FENCES) else None
         if not fence:
             if opening:
                 fence, label, filled = opening[1], opening[2], False
@@ -119,6 +172,10 @@ def block_languages(text: str) -> list[str]:
     if fence and filled:
         languages.append(_name(label))
     return languages
+
+
+def _is_python(row: Mapping[str, Any]) -> bool:
+    return PYTHON_MARK in row["problem"] or PYTHON_MARK in row["solution"]
 
 
 def _name(label: str) -> str:

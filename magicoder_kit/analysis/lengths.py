@@ -6,6 +6,7 @@ and neither may pass for the other.
 """
 
 import functools
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from magicoder_kit import embedded
 from magicoder_kit.errors import ParameterError
 
 if TYPE_CHECKING:
     import tiktoken
 
 PARTS = ("problem", "solution")
-FETCH_TIMEOUT_S = 8.0
-"""How long tiktoken may try to load its file before the embedded tokenizer takes over."""
+ANSWER_S, FETCH_S = 3.0, 20.0
+"""How long the server of tiktoken's file may be silent, and how long the file may take in all."""
 
+_FETCH = """
+import functools, sys, requests, tiktoken
+requests.get = functools.partial(requests.get, timeout=float(sys.argv[2]))
+tiktoken.get_encoding(sys.argv[1])
+"""
 _BATCH = 1_000
 
 
@@ -36,13 +43,15 @@ def token_counts(
         Rows with columns ``problem`` and ``solution``.
     tokenizer : str
         A tiktoken encoding, or ``"embedded"`` for the embedded student's tokenizer, which also stands in for
-        an encoding whose file cannot be had within :data:`FETCH_TIMEOUT_S` seconds.
+        an encoding whose file cannot be had: its server silent for :data:`ANSWER_S` seconds, or the file not
+        here within :data:`FETCH_S`.
 
     Returns
     -------
     DataFrame
         Columns ``data set, part, tokens``, two rows an example, in the order of the rows; ``part`` is
-        ``problem`` or ``solution``. ``attrs["tokenizer"]`` names the tokenizer that counted.
+        ``problem`` or ``solution``. ``attrs["tokenizer"]`` names the tokenizer that counted, and
+        ``attrs["stands_in_for"]`` the encoding asked for where that is another, else ``""``.
 
     Raises
     ------
@@ -56,14 +65,15 @@ def token_counts(
     used, count = _counter(tokenizer)
     columns: dict[str, list[Any]] = {"data set": [], "part": [], "tokens": []}
     for name, rows in datasets.items():
-        # A lone surrogate is valid in JSON and in no tokenizer.
-        texts = [row[part].encode("utf-8", "replace").decode() for row in rows for part in PARTS]
+        texts = [row[part] for row in rows for part in PARTS]
         columns["data set"] += [name] * len(texts)
         columns["part"] += PARTS * len(rows)
         for start in range(0, len(texts), _BATCH):
-            columns["tokens"] += count(texts[start : start + _BATCH])
+            # A lone surrogate is valid in JSON and in no tokenizer.
+            batch = [text.encode("utf-8", "replace").decode() for text in texts[start : start + _BATCH]]
+            columns["tokens"] += count(batch)
     counts = pd.DataFrame(columns).astype({"tokens": "int64"})
-    counts.attrs["tokenizer"] = used
+    counts.attrs |= {"tokenizer": used, "stands_in_for": "" if tokenizer in (used, "embedded") else tokenizer}
     return counts
 
 
@@ -96,18 +106,17 @@ def _counter(tokenizer: str) -> tuple[str, Callable[[list[str]], list[int]]]:
         )
     if tokenizer != "embedded" and (encoding := _load_encoding(tokenizer)):
         return encoding.name, lambda texts: [
-            len(tokens) for tokens in encoding.encode_ordinary_batch(texts, num_threads=2)
+            len(tokens) for tokens in encoding.encode_ordinary_batch(texts, num_threads=os.cpu_count() or 1)
         ]
 
-    from transformers import AutoTokenizer
+    from tokenizers import Tokenizer
 
-    from magicoder_kit import embedded
-
+    # The tokenizer's own library: what transformers wraps around it takes longer than the counting.
     folder = embedded.student()
-    student = AutoTokenizer.from_pretrained(folder)
-    return folder.name, lambda texts: [
-        len(tokens) for tokens in student(texts, add_special_tokens=False, verbose=False)["input_ids"]
-    ]
+    student = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    student.no_truncation()
+    student.no_padding()
+    return folder.name, lambda texts: list(map(len, student.encode_batch_fast(texts, add_special_tokens=False)))
 
 
 @functools.cache
@@ -115,11 +124,12 @@ def _load_encoding(name: str) -> "tiktoken.Encoding | None":
     """Load a tiktoken encoding, or return None where its file cannot be had; decided once a process."""
     import tiktoken
 
-    # tiktoken downloads without a time limit. A child process can be killed even while it waits for a name
-    # server; when it ends well the file lies in tiktoken's cache and loading it here needs no network.
-    probe = [sys.executable, "-c", "import sys, tiktoken; tiktoken.get_encoding(sys.argv[1])", name]
+    # tiktoken downloads without a time limit. The child process has one, and can be killed even while it waits for a
+    # name server; when it ends well the file lies in tiktoken's cache and loading it here needs no network.
+    probe = [sys.executable, "-c", _FETCH, name, str(ANSWER_S)]
+    patience = {"RES_OPTIONS": f"timeout:{max(1, int(ANSWER_S / 2))} attempts:1"}
     try:
-        if subprocess.run(probe, capture_output=True, timeout=FETCH_TIMEOUT_S).returncode != 0:
+        if subprocess.run(probe, capture_output=True, timeout=FETCH_S, env=os.environ | patience).returncode != 0:
             return None
     except subprocess.TimeoutExpired:
         return None

@@ -4,7 +4,9 @@ A fine-tuned model scores well for the wrong reason where its data resembles the
 paper's; the arithmetic is not: vectors stay sparse from the text to the product, which a dense vocabulary of
 hundreds of thousands of words would not fit.
 
-Not covered: TF-IDF sees shared words. A paraphrase or a translation scores low, common boilerplate high.
+Not covered: TF-IDF sees shared words. A paraphrase or a translation scores low, common boilerplate high. And a mean
+belongs to its fit: 2,000 rows of Code Alpaca alone have 0.194, every fourth of them 0.203, where the paper's 20,000,
+fitted with two larger sets, have 0.169. Compare sets of one call, and published means only with like fits.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

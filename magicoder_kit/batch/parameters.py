@@ -110,6 +110,8 @@ def accept(where: str, notebook: str, name: Any, value: Any, parameters: Mapping
             hint = f"; write {float(value):.1e}" if expected is float else f"; write {int(value)} without quotes"
     elif expected is str:
         hint = "; put it in quotes" if value is not None else '; write "" for none'
+    elif expected is list and value is not None:
+        hint = f"; write [{value}]"
     shown = "nothing" if value is None else f"{given.__name__} {value!r}"
     raise ParameterError(f"{where}: parameter {name} of {notebook} is a {expected.__name__}, given {shown}{hint}")
 

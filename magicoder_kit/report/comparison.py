@@ -72,7 +72,7 @@ def _data_set(results: Mapping[str, Row]) -> Iterator[Row]:
             "measure": "Rows removed by decontamination",
             "published": str(removed),
             "published_n": f"{paper.OSS_INSTRUCT_ROWS:,} rows remain",
-            "measured": grouped(cleaned["contaminated"]),
+            "measured": grouped(cleaned["contaminated"]) + _searched(cleaned),
             "n": n_rows(cleaned.get("after_deduplication")),
         }
     if "kept" in cleaned and asked.get("requested"):
@@ -84,6 +84,11 @@ def _data_set(results: Mapping[str, Row]) -> Iterator[Row]:
             "measured": f"{percent(cleaned['kept'] / asked['requested'])} ({grouped(cleaned['kept'])} kept)",
             "n": f"{grouped(asked['requested'])} snippets",
         }
+
+
+def _searched(cleaned: Row) -> str:
+    """Say which benchmarks a run searched for, where it was not all it was asked to."""
+    return f" (searched for {', '.join(cleaned['searched']) or 'none'} alone)" if cleaned.get("not_searched") else ""
 
 
 def not_run(results: Mapping[str, Row]) -> Iterator[Row]:

@@ -30,6 +30,11 @@ def draw(kind, sets, n):
         counts = pd.DataFrame(tokens, columns=["data set", "part", "tokens"])
         counts.attrs["tokenizer"] = "cl100k_base"
         return figures.lengths(counts)
+    if kind == "clusters":
+        places = [(name, draws.integers(1, 4), *draws.normal(size=2)) for name in names for _ in range(n)]
+        frame = pd.DataFrame(places, columns=["data set", "cluster", "x", "y"])
+        typical = frame.groupby("cluster").size().rename("rows").reset_index()
+        return figures.clusters(frame, typical.assign(share=typical["rows"] / max(len(frame), 1), opening="Sort it."))
     scores = [(name, score) for name in names for score in draws.beta(2, 14, n)]
     frame = pd.DataFrame(scores, columns=["data set", "similarity"])
     return figures.similarity(frame, reference=paper.HUMANEVAL_SIMILARITY)
@@ -40,7 +45,7 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_visible() and text.get_text()]
 
 
-@pytest.mark.parametrize("kind", ["languages", "categories", "lengths", "similarity"])
+@pytest.mark.parametrize("kind", ["languages", "categories", "clusters", "lengths", "similarity"])
 @pytest.mark.parametrize(("sets", "n"), [(1, 3), (1, 400), (3, 400), (5, 3), (1, 0)])
 def test_each_data_set_has_a_panel_with_its_n_and_the_same_axes(kind, sets, n):
     figure = draw(kind, sets, n)
@@ -70,6 +75,32 @@ def test_the_label_of_a_tick_is_its_value(highest):
     axis = figure.axes[0].yaxis
     for tick, label in zip(axis.get_majorticklocs(), axis.get_majorticklabels(), strict=True):
         assert float(label.get_text().rstrip("%")) / 100 == pytest.approx(tick)
+
+
+def test_the_categories_figure_quotes_how_far_its_labels_can_be_trusted():
+    shares = categories.shares(pd.DataFrame({"data set": "ours", "category": paper.CATEGORIES}))
+    measured = {"encoder": "embedded", "n": 60, "agreed": 30, "share": 0.5, "low": 0.377, "high": 0.623}
+    shown = " ".join(texts(figures.categories(shares, agreement=measured))).replace("\n", " ")
+    assert "30 of 60 labelled rows: 50% (38% to 62%)" in shown
+    assert "labelled" not in " ".join(texts(figures.categories(shares)))
+
+
+def test_the_clusters_figure_names_every_cluster_by_its_most_typical_problem():
+    frame = pd.DataFrame({"data set": "ours", "cluster": [1, 1, 2], "x": [0, 1, 5], "y": [0, 1, 5]})
+    typical = pd.DataFrame(
+        {
+            "cluster": [1, 1, 2],
+            "rows": [2, 2, 1],
+            "share": [2 / 3, 2 / 3, 1 / 3],
+            "opening": ["Sort.", "Again.", "Join."],
+        }
+    )
+    figure = figures.clusters(frame, typical)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "1: 2 rows (67%), Sort.",
+        "2: 1 rows (33%), Join.",
+    ]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["1", "2"]
 
 
 def test_the_lengths_figure_names_the_tokenizer_and_what_it_leaves_out():

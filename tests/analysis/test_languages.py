@@ -93,3 +93,37 @@ def test_the_papers_rule_looks_for_one_mark_in_problem_or_solution():
     ]
     share = languages.python_share({"ours": rows}).iloc[0]
     assert (share["rows"], share["n"], share["share"]) == (2, 4, 0.5)
+
+
+def test_the_papers_split_parts_every_row_into_one_of_three():
+    rows = [
+        row(solution="```python\nx\n```\n```rust\ny\n```"),
+        row(problem="```python\nx\n```", solution="prose"),
+        row(problem="```sql\nx\n```", solution="prose"),
+        row(solution="```\nx\n```"),
+        row(solution="x = 1"),
+    ]
+    frame = languages.split({"ours": rows, "bare": rows[-1:]})
+    counted = frame.set_index(["data set", "language"])["rows"].to_dict()
+    assert counted == {
+        ("ours", "python"): 2,
+        ("ours", "other languages"): 2,
+        ("ours", "no block"): 1,
+        ("bare", "no block"): 1,
+    }
+    assert frame.groupby("data set")["share"].sum().tolist() == pytest.approx([1.0, 1.0])
+    python = languages.python_share({"ours": rows}).iloc[0]
+    assert python["rows"] == counted["ours", "python"]
+
+
+def test_seeds_and_solutions_stand_side_by_side_and_a_set_without_seeds_has_no_column_of_them():
+    sets = {
+        "ours": [row("shell", solution="```python\nx\n```"), row("python", solution="```py\nx\n```")],
+        "theirs": [{"problem": "p", "solution": "```rust\nx\n```"}],
+    }
+    table = languages.side_by_side(sets)
+    assert list(table.columns) == [("ours", "seeds"), ("ours", "solutions"), ("theirs", "solutions")]
+    assert table.loc["python"].tolist() == [0.5, 1.0, 0.0]
+    assert table.loc["rust"].tolist() == [0.0, 0.0, 1.0]
+    assert set(table.index) == {"python", "shell", "rust"}
+    assert languages.side_by_side({"empty": []}).empty
