@@ -1,5 +1,16 @@
 """What the kit says when a person, a machine or a service stands in its way."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def not_known(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the line for a name that does not exist, with the nearest that does and all there are."""
+    known = list(known)
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"{kind} {name!r} is not known; {hint}there are: {', '.join(known)}"
+
 
 class KitError(Exception):
     """A failure a person can mend: one line that says what is wrong, where, and what would be right.

@@ -7,14 +7,13 @@ A benchmark that cannot be had is named with the reason and the way out, never s
 The strings are the reference implementation's for :data:`REFERENCE`; for the others they are made in its manner.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from magicoder_kit import hub, paper, records
-from magicoder_kit.errors import CorpusError, ParameterError
+from magicoder_kit.errors import CorpusError, ParameterError, not_known
 from magicoder_kit.records import Row
 
 REFERENCE = ("mbpp", "humaneval", "apps", "gsm8k", "ds-1000")
@@ -159,9 +158,7 @@ def benchmark_strings(
     names, files = list(names), files or {}
     for name in (*names, *files):
         if name not in SOURCES:
-            nearest = difflib.get_close_matches(name.lower(), SOURCES, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise ParameterError(f"benchmark {name!r} is not known; {hint}there are: {', '.join(SOURCES)}")
+            raise ParameterError(not_known("benchmark", name, SOURCES))
     if unasked := [name for name in files if name not in names]:
         raise ParameterError(f"a file is given for {unasked[0]!r}, which is not among the benchmarks asked for")
 

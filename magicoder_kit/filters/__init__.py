@@ -6,10 +6,9 @@ has ``reason``, the filter's name, and ``detail``. :func:`apply` runs the chosen
 Not covered: whether a row's code runs, or is right.
 """
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from magicoder_kit.errors import ParameterError
+from magicoder_kit.errors import ParameterError, not_known
 from magicoder_kit.filters.blocks import (
     GRAMMARS,
     Block,
@@ -79,9 +78,7 @@ def apply(
     kept, rejected, counts = list(rows), list[Row](), dict[str, int]()
     for name in names:
         if name not in FILTERS:
-            nearest = difflib.get_close_matches(name, FILTERS, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise ParameterError(f"filter {name!r} is not known; {hint}there are: {', '.join(FILTERS)}")
+            raise ParameterError(not_known("filter", name, FILTERS))
         if name.startswith("ngram") and not benchmarks:
             raise ParameterError(f"filter {name!r} compares with benchmarks; name at least one that can be had")
     for name in names:

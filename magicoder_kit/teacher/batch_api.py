@@ -9,7 +9,6 @@ Source: the limits of a file are those of OpenAI's API reference, "Create batch"
 
 import contextlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from magicoder_kit.errors import TeacherError
 from magicoder_kit.records import Journal, Row, Rows, atomic, encode
-from magicoder_kit.teacher import failures, wire
+from magicoder_kit.teacher import failures, fleet, wire
 from magicoder_kit.teacher.limits import Budget
 from magicoder_kit.teacher.wire import BrokenAnswer
 
@@ -105,10 +104,8 @@ def ask_in_batches(
 def _client(base_url: str, api_key_env: str) -> "openai.OpenAI":
     import openai
 
-    key = os.environ.get(api_key_env, "")
-    if not key and not base_url:
-        raise TeacherError(f"the OpenAI API needs a key; set the environment variable {api_key_env}")
-    return openai.OpenAI(base_url=base_url or None, api_key=key or "none", max_retries=RETRIES)
+    key = fleet.read_key(api_key_env, base_url)
+    return openai.OpenAI(base_url=base_url or None, api_key=key, max_retries=RETRIES)
 
 
 @contextlib.contextmanager
@@ -297,8 +294,7 @@ class _Batches:
         try:
             answer = _read_result(result)
         except BrokenAnswer as error:
-            may_pass = error.status not in range(400, 500) or error.status in failures.MAY_PASS
-            settled = not may_pass or attempt >= self.max_attempts
+            settled = not failures.may_pass(error.status) or attempt >= self.max_attempts
             told = f"{error.status or 'batch'}: {failures.one_line(error)}"
             row = wire.attempt_row(place.request_id, attempt, error=told, final=settled)
         else:

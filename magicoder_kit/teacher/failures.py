@@ -9,8 +9,7 @@ from typing import NamedTuple
 from magicoder_kit import runs
 from magicoder_kit.teacher.wire import BrokenAnswer
 
-MAY_PASS = (408, 409, 429)
-"""Client errors that another attempt may not meet again; so may every status from 500 on."""
+_MAY_PASS = (408, 409, 429)
 
 _OF_THE_SERVER = (502, 503, 504)
 
@@ -42,6 +41,11 @@ class Failure(NamedTuple):
     server_gone: bool = False
 
 
+def may_pass(status: int) -> bool:
+    """Say whether another attempt may not meet a status again; 0 stands for an answer broken on its way."""
+    return status not in range(400, 500) or status in _MAY_PASS
+
+
 def judge(error: Exception, *, where: str, api_key_env: str, model: str) -> Failure:
     """Decide what a failed attempt means.
 
@@ -56,8 +60,8 @@ def judge(error: Exception, *, where: str, api_key_env: str, model: str) -> Fail
 
     reason = one_line(error)
     if isinstance(error, BrokenAnswer):
-        may_pass = error.status not in range(400, 500) or error.status in MAY_PASS
-        return Failure("timeout" if error.hung else "broken answer", reason, may_pass, server_gone=error.hung)
+        kind = "timeout" if error.hung else "broken answer"
+        return Failure(kind, reason, may_pass(error.status), server_gone=error.hung)
     if isinstance(error, openai.APIStatusError):
         status = error.status_code
         fatal = ""
@@ -67,9 +71,9 @@ def judge(error: Exception, *, where: str, api_key_env: str, model: str) -> Fail
             fatal = f"{where} refuses the key in {api_key_env}: {reason}"
         elif status == 404:
             fatal = f"{where} has no model {model!r}: {reason}"
-        may_pass = not fatal and (status in MAY_PASS or status >= 500)
-        told_s = retry_after_s(error.response.headers) if may_pass else None
-        return Failure(str(status), reason, may_pass, told_s, fatal, server_gone=status in _OF_THE_SERVER)
+        again = not fatal and may_pass(status)
+        told_s = retry_after_s(error.response.headers) if again else None
+        return Failure(str(status), reason, again, told_s, fatal, server_gone=status in _OF_THE_SERVER)
     # The client's aiohttp transport calls every lost connection a time-out of connecting.
     connecting = "Connect" in type(error.__cause__).__name__
     kind = "timeout" if isinstance(error, openai.APITimeoutError) and not connecting else "connection"

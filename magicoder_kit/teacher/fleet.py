@@ -70,6 +70,14 @@ class Fleet:
             await asyncio.sleep(min(max(soonest, 0.02), 0.5))
 
 
+def read_key(api_key_env: str, base_url: str) -> str:
+    """Return the key for an address; only the OpenAI API (``""``) cannot do without one."""
+    key = os.environ.get(api_key_env, "")
+    if not key and not base_url:
+        raise TeacherError(f"the OpenAI API needs a key; set the environment variable {api_key_env}")
+    return key or "none"
+
+
 @asynccontextmanager
 async def connect(base_urls: Iterable[str], *, api_key_env: str, timeout_s: float) -> AsyncIterator[Fleet]:
     """Open a client for every address and close them all at the end.
@@ -85,15 +93,12 @@ async def connect(base_urls: Iterable[str], *, api_key_env: str, timeout_s: floa
     """
     import openai
 
-    key = os.environ.get(api_key_env, "")
     async with AsyncExitStack() as stack:
         servers = []
         for base_url in base_urls:
-            if not key and not base_url:
-                raise TeacherError(f"the OpenAI API needs a key; set the environment variable {api_key_env}")
             client = openai.AsyncOpenAI(
                 base_url=base_url or None,
-                api_key=key or "none",
+                api_key=read_key(api_key_env, base_url),
                 timeout=openai.Timeout(timeout_s, connect=min(timeout_s, CONNECT_TIMEOUT_S)),
                 max_retries=0,
                 http_client=openai.DefaultAioHttpClient(),
